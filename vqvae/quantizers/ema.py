@@ -1,0 +1,65 @@
+"""Vector quantizer whose code vectors are moving averages of the latents assigned to them.
+
+Shapes: B batch, D code dim, h w latent height and width, K codebook size.
+Reference: van den Oord et al., 2017 (https://arxiv.org/abs/1711.00937), appendix A.1.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vqvae.config import require
+from vqvae.quantizers.base import CodebookConfig, Quantizer, flatten
+
+TINY = 1e-6  # a count this small has no direction left in its sum
+
+
+@dataclass(frozen=True)
+class EmaQuantizerConfig(CodebookConfig):
+    """`decay` is the share of the old counts and sums that a step keeps."""
+
+    decay: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.decay < 1, "decay must lie in [0, 1)", self.decay)
+
+
+class EmaQuantizer(Quantizer):
+    """The codebook is a buffer: `cluster_sum` over `cluster_size`, both decayed at every step."""
+
+    def __init__(self, config: EmaQuantizerConfig) -> None:
+        super().__init__(config)
+        self.config: EmaQuantizerConfig = config
+        self.codebook: Tensor
+        self.cluster_size: Tensor
+        self.cluster_sum: Tensor
+        vectors = torch.randn(config.codebook_size, config.codebook_dim)
+        self.register_buffer("codebook", vectors)
+        self.register_buffer("cluster_size", torch.ones(config.codebook_size))  # (K,)
+        self.register_buffer("cluster_sum", vectors.clone())  # (K, D)
+
+    def losses(self, z_e: Tensor, z_q: Tensor) -> tuple[Tensor, Tensor]:
+        """No codebook loss; commitment_weight |z_e - sg[z_q]|^2, a mean over all elements."""
+        commitment_loss = self.config.commitment_weight * F.mse_loss(z_e, z_q.detach())
+        return z_e.new_zeros(()), commitment_loss
+
+    @torch.no_grad()
+    def update_(self, z_e: Tensor, codes: Tensor) -> None:
+        """Decay the counts and sums, add this batch's, and put the code vectors at their ratio."""
+        latents, flat_codes = flatten(z_e).float(), codes.flatten()
+        counts = torch.bincount(flat_codes, minlength=self.config.codebook_size).float()
+        sums = torch.zeros_like(self.cluster_sum).index_add_(0, flat_codes, latents)
+        self.cluster_size.lerp_(counts, 1 - self.config.decay)
+        self.cluster_sum.lerp_(sums, 1 - self.config.decay)
+        means = self.cluster_sum / self.cluster_size.clamp(min=TINY)[:, None]
+        self.codebook.copy_(torch.where(self.cluster_size[:, None] > TINY, means, self.codebook))
+
+    def set_codes_(self, which: Tensor, vectors: Tensor) -> None:
+        """Put vectors (n, D) in the selected rows, each with the weight of an average code."""
+        super().set_codes_(which, vectors)
+        size = self.cluster_size.mean()
+        self.cluster_size[which] = size
+        self.cluster_sum[which] = vectors * size
