@@ -1,0 +1,283 @@
+"""A model on disk: `model.safetensors` and `model.json`, written whole, read strictly.
+
+`model.json` says what the tensors are: the configuration of every part, a digest of every part's tensors, the
+fingerprint of the code space, and where the model comes from. The tensors are float16: the rounded values are
+the model, and it computes in float32. There is no pickle. Reading verifies the parts that it is asked for and
+leaves the others on disk.
+
+The fingerprint is SHA-256 over the configurations and digests of encoder and quantizer: two models with one
+fingerprint make the same codes. A decoder is no part of it, so that a better one does not orphan old codes.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vqvae.code_grid import CodeSpace
+from vqvae.config import from_dict, to_dict
+from vqvae.errors import ConfigError, ModelError
+from vqvae.model import Decoder, DecoderConfig, Encoder, EncoderConfig
+from vqvae.pixels import PIXELS_VERSION
+from vqvae.quantizers import (
+    CodebookConfig,
+    Quantizer,
+    build_quantizer,
+    quantizer_config_from_dict,
+    quantizer_config_to_dict,
+)
+
+FORMAT_VERSION = 1
+TENSORS, CARD = "model.safetensors", "model.json"
+Parts = Literal["all", "encoder", "decoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderCard:
+    """One decoder of a model: its configuration and the digest of its tensors."""
+
+    config: DecoderConfig
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """`model.json` as data."""
+
+    name: str
+    fingerprint: str
+    encoder: EncoderConfig
+    encoder_digest: str
+    quantizer: CodebookConfig
+    quantizer_digest: str
+    decoders: Mapping[str, DecoderCard]
+    pixels_version: int = PIXELS_VERSION
+    training_data: list[dict[str, Any]] = field(default_factory=list)  # by name and licence
+    recipe: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def space(self) -> CodeSpace:
+        """What this model's codes mean."""
+        return CodeSpace(
+            model=self.name,
+            fingerprint=self.fingerprint,
+            codebook_size=self.quantizer.codebook_size,
+            downsample_factor=self.encoder.downsample_factor,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "encoder": {"config": to_dict(self.encoder), "digest": self.encoder_digest},
+            "quantizer": {
+                "config": quantizer_config_to_dict(self.quantizer),
+                "digest": self.quantizer_digest,
+            },
+            "decoders": {
+                name: {"config": to_dict(decoder.config), "digest": decoder.digest}
+                for name, decoder in self.decoders.items()
+            },
+            "pixels_version": self.pixels_version,
+            "training_data": self.training_data,
+            "recipe": self.recipe,
+            "figures": self.figures,
+        }
+
+    @classmethod
+    def from_dict(cls, card: Mapping[str, Any]) -> "ModelCard":
+        """The inverse of `to_dict`; KeyError, TypeError or ConfigError where the card is not one."""
+        return cls(
+            name=card["name"],
+            fingerprint=card["fingerprint"],
+            encoder=from_dict(EncoderConfig, card["encoder"]["config"]),
+            encoder_digest=card["encoder"]["digest"],
+            quantizer=quantizer_config_from_dict(card["quantizer"]["config"]),
+            quantizer_digest=card["quantizer"]["digest"],
+            decoders={
+                name: DecoderCard(from_dict(DecoderConfig, decoder["config"]), decoder["digest"])
+                for name, decoder in card["decoders"].items()
+            },
+            pixels_version=card["pixels_version"],
+            training_data=card["training_data"],
+            recipe=card["recipe"],
+            figures=card["figures"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """The parts that were asked for, in evaluation mode, float32, without gradients for their tensors."""
+
+    card: ModelCard
+    quantizer: Quantizer
+    encoder: Encoder | None
+    decoder: Decoder | None
+
+
+def save_model(
+    folder: Path,
+    *,
+    name: str,
+    encoder: Encoder,
+    quantizer: Quantizer,
+    decoders: Mapping[str, Decoder],
+    training_data: list[dict[str, Any]] | None = None,
+    recipe: dict[str, Any] | None = None,
+    figures: dict[str, Any] | None = None,
+) -> ModelCard:
+    """Write a model's two files, each whole or not at all, and return its card.
+
+    Tensors are rounded to float16; those of the given modules stay as they are.
+    """
+    parts = {
+        "encoder.": encoder.state_dict(),
+        "quantizer.": quantizer.inference_state(),
+        **{f"decoders.{key}.": decoder.state_dict() for key, decoder in decoders.items()},
+    }
+    stored = {
+        prefix: {key: _stored(tensor) for key, tensor in part.items()} for prefix, part in parts.items()
+    }
+    card = ModelCard(
+        name=name,
+        fingerprint="",
+        encoder=encoder.config,
+        encoder_digest=_digest(stored["encoder."]),
+        quantizer=quantizer.config,
+        quantizer_digest=_digest(stored["quantizer."]),
+        decoders={
+            key: DecoderCard(decoder.config, _digest(stored[f"decoders.{key}."]))
+            for key, decoder in decoders.items()
+        },
+        training_data=training_data or [],
+        recipe=recipe or {},
+        figures=figures or {},
+    )
+    card = replace(card, fingerprint=_fingerprint(card))
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {prefix + key: tensor for prefix, part in stored.items() for key, tensor in part.items()}
+    with _whole(folder / TENSORS) as path:
+        save_file(tensors, path)
+    save_card(folder, card)
+    return card
+
+
+def save_card(folder: Path, card: ModelCard) -> None:
+    """Write `model.json` alone, whole or not at all: figures are known after the tensors."""
+    with _whole(folder / CARD) as path:
+        path.write_text(json.dumps(card.to_dict(), indent=1) + "\n", "utf-8")
+
+
+def load_card(name_or_path: str | Path) -> ModelCard:
+    """The card of a model; ModelError where it is missing, damaged, or of another format version."""
+    path = find_model(name_or_path) / CARD
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        if data["format_version"] != FORMAT_VERSION:
+            raise ModelError(
+                f"{path} is of format version {data['format_version']}, this package reads {FORMAT_VERSION}"
+            )
+        card = ModelCard.from_dict(data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise ModelError(f"{path} is not a model card: {type(error).__name__}: {error}") from error
+    if card.fingerprint != _fingerprint(card):
+        raise ModelError(f"{path} is damaged: its fingerprint does not follow from its parts")
+    return card
+
+
+def load_model(name_or_path: str | Path, *, parts: Parts = "all", decoder: str = "faithful") -> LoadedModel:
+    """Read and verify a model's parts: its codebook always, its encoder and one decoder as `parts` says."""
+    folder = find_model(name_or_path)
+    card = load_card(folder)
+    if parts != "encoder" and decoder not in card.decoders:
+        raise ModelError(f"{card.name} has the decoders {', '.join(card.decoders)}, not {decoder!r}")
+    try:
+        with safe_open(folder / TENSORS, framework="pt") as file:
+            quantizer = build_quantizer(card.quantizer)
+            quantizer.load_inference_state_(_read(file, "quantizer.", card.quantizer_digest))
+            encoder = decoder_module = None
+            if parts != "decoder":
+                encoder = Encoder(card.encoder, card.quantizer.codebook_dim)
+                encoder.load_state_dict(_read(file, "encoder.", card.encoder_digest))
+            if parts != "encoder":
+                chosen = card.decoders[decoder]
+                decoder_module = Decoder(chosen.config, card.quantizer.codebook_dim)
+                decoder_module.load_state_dict(_read(file, f"decoders.{decoder}.", chosen.digest))
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{folder / TENSORS} is damaged or missing: {error}") from error
+    for module in (quantizer, encoder, decoder_module):
+        if module is not None:
+            module.eval().requires_grad_(False)
+    return LoadedModel(card, quantizer, encoder, decoder_module)
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """The folder of a model.
+
+    A path is taken as it is. A name is looked for in `$VQVAE_WEIGHTS`, in the repository's `weights/`, and in
+    the installed package, which carries the default model.
+    """
+    if (Path(name_or_path) / CARD).is_file():
+        return Path(name_or_path)
+    package = Path(__file__).parent
+    places = [package.parent / "weights", package / "weights"]
+    if "VQVAE_WEIGHTS" in os.environ:
+        places.insert(0, Path(os.environ["VQVAE_WEIGHTS"]))
+    if Path(name_or_path).name == str(name_or_path):
+        for place in places:
+            if (place / name_or_path / CARD).is_file():
+                return place / name_or_path
+    raise ModelError(f"no model at {name_or_path}, nor of that name in {', '.join(map(str, places))}")
+
+
+def _read(file: Any, prefix: str, digest: str) -> dict[str, Tensor]:
+    keys = [key for key in file.keys() if key.startswith(prefix)]  # noqa: SIM118 - it is no dict
+    state = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
+    if _digest(state) != digest:
+        raise ModelError(f"the tensors {prefix}* are not those that {CARD} describes: their digest differs")
+    return state
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", torch.float16, memory_format=torch.contiguous_format)
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and little-endian bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        array = state[key].contiguous().numpy()
+        digest.update(f"{key} {array.dtype.str} {list(array.shape)}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _fingerprint(card: ModelCard) -> str:
+    described = card.to_dict()
+    space = {part: described[part] for part in ("encoder", "quantizer")}
+    return hashlib.sha256(json.dumps(space, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place, on disk, once it is written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
