@@ -1,0 +1,254 @@
+"""Shapes: B batch, S crop size, K codebook size; f = 4 throughout."""
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+
+from vqvae.errors import ConfigError, TrainingError
+from vqvae.model import AutoencoderConfig, DecoderConfig, EncoderConfig
+from vqvae.pixels import encode_image
+from vqvae.quantizers import EmaQuantizerConfig, VectorQuantizerConfig, flatten
+from vqvae.training.data import CropConfig, Crops, Photographs
+from vqvae.training.trainer import Trainer, TrainingConfig, has_bfloat16, seeded, to_images
+
+CPU = torch.device("cpu")
+SHAPE = {"patch": 2, "widths": (6, 8), "blocks": (1, 0)}
+LATENTS_A_STEP = 4 * 4 * 4  # four crops of 16 pixels, f = 4
+
+
+class Picture:
+    """A source of one photograph: smooth colours with noise on them."""
+
+    keys = ("photo.png",)
+
+    def read(self, key):
+        y, x = np.mgrid[0:60, 0:80]
+        noise = np.random.default_rng(0).integers(0, 60, (60, 80))
+        return encode_image(
+            np.stack([2 * x + noise, 3 * y, 2 * x + y], axis=-1).clip(0, 255).astype(np.uint8)
+        )
+
+
+def trainer(quantizer=None, **config):
+    settings = {"steps": 20, "batch_size": 4, "warmup": 0.3, "window": 4, "precision": "float32"} | config
+    model_config = AutoencoderConfig(
+        EncoderConfig(**SHAPE),
+        quantizer or EmaQuantizerConfig(codebook_size=8, codebook_dim=3),
+        DecoderConfig(**SHAPE, full_width=4),
+    )
+    training_config = TrainingConfig(crops=CropConfig(size=16), **settings)
+    crops = Crops(Photographs(Picture(), 2**20), Picture.keys, training_config.crops, training_config.seed)
+    return Trainer(model_config, training_config, crops, CPU)
+
+
+def steps_(trainer, stop):
+    """Train until `stop` steps are done; returns the losses of the last one."""
+    losses = {}
+    with closing(trainer.crops.batches(trainer.step, trainer.config.batch_size)) as batches:
+        while trainer.step < stop:
+            losses = trainer.train_step_(next(batches))
+    return losses
+
+
+def equal(state, other):
+    """Whether two states hold the same bits."""
+    if isinstance(state, torch.Tensor):
+        return torch.equal(state, other)
+    if isinstance(state, dict):
+        return state.keys() == other.keys() and all(equal(state[key], other[key]) for key in state)
+    if isinstance(state, list | tuple):
+        return len(state) == len(other) and all(map(equal, state, other))
+    return state == other
+
+
+@pytest.mark.parametrize(
+    "quantizer",
+    [
+        EmaQuantizerConfig(codebook_size=8, codebook_dim=3),
+        VectorQuantizerConfig(codebook_size=8, codebook_dim=3),
+    ],
+)
+@pytest.mark.parametrize("pause", [3, 6, 7, 13])  # in the warm-up, before and after the k-means start, later
+def test_a_paused_run_ends_as_an_undisturbed_one(tmp_path, quantizer, pause):
+    undisturbed = trainer(quantizer)
+    steps_(undisturbed, 20)
+    first = trainer(quantizer)
+    steps_(first, pause)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = trainer(quantizer)
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    steps_(second, 20)
+    assert equal(second.state_dict(), undisturbed.state_dict())
+
+
+def test_the_seed_makes_the_run():
+    states = []
+    for seed in (0, 0, 1):
+        run = trainer(seed=seed)
+        torch.rand(3)  # whatever else draws
+        steps_(run, 8)
+        states.append(run.state_dict())
+    assert equal(states[0], states[1])
+    assert not equal(states[0], states[2])
+
+
+def test_training_lessens_the_loss():
+    run = trainer(steps=60, learning_rate=5e-3)
+    first = steps_(run, 1)["reconstruction"]
+    assert steps_(run, 60)["reconstruction"] < 0.8 * first
+
+
+def test_the_warm_up_leaves_the_quantizer_out():
+    run = trainer()
+    before = run.model.quantizer.codebook.clone()
+    assert steps_(run, 6).keys() == {"reconstruction"}
+    assert torch.equal(run.model.quantizer.codebook, before)
+    assert not run.code_counts.any()
+    assert steps_(run, 7).keys() == {"reconstruction", "codebook", "commitment"}
+    assert not torch.equal(run.model.quantizer.codebook, before)
+
+
+def test_the_codebook_starts_on_standardised_latents():
+    run = trainer()
+    steps_(run, 6)
+    run.start_codebook_(run.model)
+    # the sample: 24 latents a code, from crops that no step sees; here 192, three batches of them
+    batches = run.crops.batches(run.config.steps, run.config.batch_size)
+    images = to_images(np.concatenate([next(batches) for _ in range(3)]), CPU)
+    with torch.no_grad():
+        latents = flatten(run.model.encoder(images))
+    torch.testing.assert_close(latents.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(latents.std(0), torch.ones(3), atol=1e-4, rtol=0)
+    # every code vector is the mean of its own latents: the distortion is below the variance that they have
+    nearest = run.model.quantizer.codebook[
+        run.model.quantizer.nearest_codes(run.model.encoder(images)).flatten()
+    ]
+    assert (latents - nearest).square().mean() < 0.3
+
+
+def test_the_average_begins_again_with_the_codebook():
+    run = trainer()
+    steps_(run, 6)
+    assert not equal(run.averaged_model.state_dict(), run.model.state_dict())
+    steps_(run, 7)
+    assert equal(run.averaged_model.state_dict(), run.model.state_dict())
+
+
+def test_the_rate_follows_the_step():
+    run = trainer(ramp_steps=2, learning_rate=1.0)
+    rates = []
+    for step in (1, 2, 11):
+        steps_(run, step)
+        rates.append(run.optimizer.param_groups[0]["lr"])
+    assert rates == [0.5, 1.0, pytest.approx(0.5868, abs=1e-4)]  # (1 + cos(8 / 18 of 180 degrees)) / 2
+
+
+def test_use_is_counted_over_windows():
+    run = trainer()  # windows of 4 steps, from step 6 on
+    steps_(run, 9)
+    assert run.code_counts.sum() == 3 * LATENTS_A_STEP
+    assert not run.usage_counts.any()
+    steps_(run, 10)
+    assert not run.code_counts.any()
+    assert run.usage_counts.sum() == 4 * LATENTS_A_STEP
+    steps_(run, 13)
+    assert run.usage_counts.sum() == 4 * LATENTS_A_STEP
+
+
+def test_dead_codes_restart_until_the_run_settles():
+    run = trainer(steps=40, warmup=0.1, settled=0.5)  # windows end at 8, 12, 16 and on; settled from 20 on
+    far = torch.full((3,), 1e3)
+    for step, restarts in ((8, True), (12, True), (20, False), (24, False)):
+        steps_(run, step - 1)
+        quantizer = run.model.quantizer
+        quantizer.set_codes_(torch.arange(8) == 5, far[None])
+        run.code_counts[5] = 0
+        steps_(run, step)
+        assert (quantizer.codebook[5].norm() < 100) == restarts, step
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_before_it_spoils_the_weights():
+    run = trainer()
+    steps_(run, 2)
+    with torch.no_grad():
+        run.model.decoder.head[-1].bias.fill_(1e30)  # whose square is beyond float32
+    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    message = r"the gradient of step 3 is not finite, its loss is inf; begin again with a lower training\."
+    with pytest.raises(TrainingError, match=message):
+        steps_(run, 3)
+    assert run.step == 2
+    assert equal(run.model.state_dict(), before)
+
+
+def test_gradients_are_clipped(monkeypatch):
+    run = trainer(clip=0.25)
+    norms = []
+    step = run.optimizer.step
+
+    def measured(*args):
+        norms.append(torch.cat([p.grad.flatten() for p in run.model.parameters()]).norm().item())
+        return step(*args)
+
+    monkeypatch.setattr(run.optimizer, "step", measured)
+    steps_(run, 4)
+    assert max(norms) == pytest.approx(0.25, rel=1e-3)
+
+
+def test_bfloat16_is_for_activations_only():
+    run = trainer(precision="bfloat16")
+    losses = steps_(run, 9)
+    assert all(loss.isfinite() and loss.dtype == torch.float32 for loss in losses.values())
+    assert {tensor.dtype for tensor in run.model.state_dict().values()} == {torch.float32}
+    float32 = trainer()
+    steps_(float32, 9)
+    assert not equal(run.model.state_dict(), float32.model.state_dict())
+
+
+def test_the_processor_says_whether_it_has_bfloat16(monkeypatch):
+    for flags, expected in (({"avx512_bf16": True}, True), ({"avx512_bf16": False}, False), ({}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
+        assert has_bfloat16(CPU) is expected
+        assert trainer(precision="auto").autocast()._enabled is expected
+    assert not has_bfloat16(torch.device("meta"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
+    assert has_bfloat16(torch.device("cuda"))
+
+
+def test_images_lie_between_minus_one_and_one_and_channels_last():
+    crops = np.zeros((1, 2, 3, 3), np.uint8)
+    crops[0, 1, 2] = (255, 51, 0)
+    images = to_images(crops, CPU)
+    assert images.shape == (1, 3, 2, 3)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(images[0, :, 1, 2], torch.tensor([1.0, -0.6, -1.0]))
+
+
+def test_generators_are_functions_of_their_integers():
+    draws = [torch.rand(1, generator=seeded(*entropy)).item() for entropy in ((0, 1), (0, 1), (1, 0), (0, 2))]
+    assert draws[0] == draws[1]
+    assert len(set(draws)) == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"loss": "l3"}, "loss must be one of l2, got l3"),
+        ({"warmup": 1.0}, r"warmup must lie in \[0, 1\), got 1.0"),
+        ({"settled": 1.5}, r"settled must lie in \[0, 1\], got 1.5"),
+        ({"window": 0}, "window must be at least 1, got 0"),
+        ({"learning_rate": 0}, "learning_rate must be positive, got 0"),
+        ({"averaging": 1.0}, r"averaging must lie in \[0, 1\), got 1.0"),
+        ({"ramp_steps": -1}, "ramp_steps must not be negative, got -1"),
+        ({"weight_decay": -1}, "weight_decay must not be negative, got -1"),
+        ({"clip": 0}, "clip must be positive, got 0"),
+        ({"seed": -1}, "seed must not be negative, got -1"),
+        ({"precision": "float8"}, "precision must be one of auto, float32, bfloat16, got float8"),
+    ],
+)
+def test_values_off_their_rule_are_rejected_by_name(variables, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainingConfig(**variables)

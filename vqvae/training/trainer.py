@@ -1,0 +1,200 @@
+"""One step of training, and all that it depends on.
+
+First the autoencoder warms up without its quantizer, then k-means starts the codebook, then both train.
+
+A step is a function of the step's number and the state that a checkpoint holds: crops, k-means and restarts
+draw from generators seeded with (seed, step). So a run that is killed anywhere and resumed ends with the
+weights of an undisturbed one, on the same machine and thread count.
+
+Shapes: B batch, S crop size, D code dim, K codebook size.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vqvae.config import require
+from vqvae.errors import TrainingError
+from vqvae.model import Autoencoder, AutoencoderConfig
+from vqvae.quantizers import flatten
+from vqvae.training.data import CropConfig, Crops
+from vqvae.training.losses import RECONSTRUCTION
+from vqvae.training.optimizers import adamw, averaged, learning_rate
+
+Precision = Literal["auto", "float32", "bfloat16"]
+LATENTS_PER_CODE = 24  # k-means' sample: about 100,000 latents for K = 4096
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What shapes the weights, apart from the model's own configuration and the photographs."""
+
+    steps: int = 20_000
+    batch_size: int = 16
+    crops: CropConfig = field(default_factory=CropConfig)
+    loss: str = "l2"
+    warmup: float = 0.15  # share of the steps that train the autoencoder without its quantizer
+    settled: float = 0.3  # share of the steps, the last ones, in which no dead code is restarted
+    window: int = 100  # steps over which a code's use is counted
+    learning_rate: float = 6e-4
+    ramp_steps: int = 200
+    weight_decay: float = 0.01
+    clip: float = 1.0  # largest norm of the gradient
+    averaging: float = 0.999
+    seed: int = 0
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        require(self.steps >= 1, "steps must be at least 1", self.steps)
+        require(self.batch_size >= 1, "batch_size must be at least 1", self.batch_size)
+        require(self.loss in RECONSTRUCTION, f"loss must be one of {', '.join(RECONSTRUCTION)}", self.loss)
+        require(0 <= self.warmup < 1, "warmup must lie in [0, 1)", self.warmup)
+        require(0 <= self.settled <= 1, "settled must lie in [0, 1]", self.settled)
+        require(self.window >= 1, "window must be at least 1", self.window)
+        require(self.learning_rate > 0, "learning_rate must be positive", self.learning_rate)
+        require(0 <= self.averaging < 1, "averaging must lie in [0, 1)", self.averaging)
+        require(self.ramp_steps >= 0, "ramp_steps must not be negative", self.ramp_steps)
+        require(self.weight_decay >= 0, "weight_decay must not be negative", self.weight_decay)
+        require(self.clip > 0, "clip must be positive", self.clip)
+        require(self.seed >= 0, "seed must not be negative", self.seed)
+        require(
+            self.precision in get_args(Precision),
+            f"precision must be one of {', '.join(get_args(Precision))}",
+            self.precision,
+        )
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps before the codebook starts."""
+        return int(self.warmup * self.steps)
+
+
+class Trainer:
+    """Model, averages and optimizer, and one step of training."""
+
+    def __init__(
+        self, model_config: AutoencoderConfig, config: TrainingConfig, crops: Crops, device: torch.device
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.device, self.crops = config, device, crops
+        self.model = Autoencoder(model_config).to(device)
+        self.average = averaged(self.model, config.averaging)
+        self.optimizer = adamw(self.model, config.learning_rate, config.weight_decay)
+        self.step = 0  # steps done
+        self.code_counts = torch.zeros(model_config.quantizer.codebook_size, dtype=torch.int64, device=device)
+        self.usage_counts = self.code_counts.clone()  # of the last full window
+        self._loss = RECONSTRUCTION[config.loss]
+        self._bfloat16 = config.precision == "bfloat16" or (
+            config.precision == "auto" and has_bfloat16(device)
+        )
+
+    @property
+    def averaged_model(self) -> Autoencoder:
+        """The model whose weights are the moving average."""
+        return cast(Autoencoder, self.average.module)
+
+    def train_step_(self, crops: NDArray[np.uint8]) -> dict[str, Tensor]:
+        """One step on crops (B, S, S, 3); returns its losses."""
+        config = self.config
+        quantize = self.step >= config.warmup_steps
+        if self.step == config.warmup_steps:
+            self.start_codebook_(self.model)
+            self.average.n_averaged.zero_()  # the next update copies
+        rate = learning_rate(
+            self.step, steps=config.steps, peak=config.learning_rate, ramp_steps=config.ramp_steps
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        images = to_images(crops, self.device)
+        with self.autocast():
+            out = self.model(images, quantize=quantize)
+        losses = {"reconstruction": self._loss(out.x_hat, images)}
+        if out.quantized is not None:
+            losses |= {"codebook": out.quantized.codebook_loss, "commitment": out.quantized.commitment_loss}
+        loss = torch.stack(list(losses.values())).sum()
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+        if not norm.isfinite():
+            raise TrainingError(
+                f"the gradient of step {self.step + 1} is not finite, its loss is {loss.item():g}; "
+                "begin again with a lower training.learning_rate or training.precision=float32"
+            )
+        self.optimizer.step()
+        self.step += 1
+        if out.quantized is not None:
+            self._follow_codes_(out.z_e.detach(), out.quantized.codes)
+        self.average.update_parameters(self.model)
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _follow_codes_(self, z_e: Tensor, codes: Tensor) -> None:
+        """Let the quantizer move its codebook; at a window's end restart the codes that died in it."""
+        quantizer = self.model.quantizer
+        quantizer.update_(z_e, codes)
+        self.code_counts += torch.bincount(codes.flatten(), minlength=len(self.code_counts))
+        if (self.step - self.config.warmup_steps) % self.config.window == 0:
+            if self.step < (1 - self.config.settled) * self.config.steps:
+                generator = seeded(self.config.seed, self.step)
+                quantizer.restart_dead_codes_(self.code_counts, flatten(z_e), generator)
+            self.usage_counts.copy_(self.code_counts)
+            self.code_counts.zero_()
+
+    @torch.no_grad()
+    def start_codebook_(self, model: Autoencoder) -> None:
+        """Standardise a model's latents, and start its codebook by k-means over crops that no step sees."""
+        num_latents = LATENTS_PER_CODE * self.model.config.quantizer.codebook_size
+        latents: list[Tensor] = []
+        batches = self.crops.batches(self.config.steps, self.config.batch_size)
+        while sum(map(len, latents)) < num_latents:
+            with self.autocast():
+                latents.append(flatten(model.encoder(to_images(next(batches), self.device)).float()))
+        sample = torch.cat(latents)
+        model.standardise_latents_(sample)
+        sample = (sample - sample.mean(0)) / sample.std(0).clamp(min=1e-6)
+        model.quantizer.init_codebook_(sample, seeded(self.config.seed, self.config.steps))
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 where it is asked for or the processor has it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "code_counts": self.code_counts,
+            "usage_counts": self.usage_counts,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.code_counts.copy_(state["code_counts"])
+        self.usage_counts.copy_(state["usage_counts"])
+
+
+def to_images(crops: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Crops (B, S, S, 3) uint8 -> images (B, 3, S, S) float32 in [-1, 1], channels-last in memory."""
+    return torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def seeded(*entropy: int) -> torch.Generator:
+    """A generator that is a function of some integers."""
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 faster than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
