@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from vqvae.checkpoint import load_card
+from vqvae.code_grid import CodeGrid, CodeSpace
+from vqvae.formats import save_codes
+
+SPACE = CodeSpace("m", "ab" * 32, codebook_size=16, downsample_factor=8)
+
+
+@pytest.fixture
+def codes(tmp_path):
+    path = tmp_path / "a.vqc"
+    save_codes(CodeGrid([[0, 15, 0], [3, 3, 0]], width=17, height=16, space=SPACE), path)
+    return path
+
+
+def test_codes_are_described(vqvae, codes):
+    ended = vqvae("info", "a.vqc")
+    assert ended.out.splitlines() == [
+        f"codes             a.vqc, {codes.stat().st_size} B",
+        "model             m",
+        f"fingerprint       {'ab' * 32}",
+        "image             17x16 pixels",
+        "grid              3x2 codes, one for 8x8 pixels",
+        "bits/pixel        0.088",  # 6 codes of 4 bits over 272 pixels
+        "distinct codes    3 of 16",
+    ]
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_layers_of_codes_are_told(vqvae, tmp_path):
+    save_codes(CodeGrid([[[0, 1, 2]]], width=8, height=8, space=SPACE), tmp_path / "deep.json")
+    assert "grid              1x1 codes in 3 layers, one for 8x8 pixels" in vqvae("info", "deep.json").out
+
+
+def test_model_is_described_by_name_and_by_folder(vqvae, weights):
+    card = load_card(weights / "tiny")
+    lines = vqvae("info", "tiny").out.splitlines()
+    assert f"fingerprint       {card.fingerprint}" in lines
+    assert "codebook          64 code vectors of 4 numbers" in lines
+    assert "grid              one code for 8x8 pixels, 0.094 bits/pixel" in lines  # 6 bits for 64 pixels
+    assert "training data     name noise, licence CC0-1.0" in lines
+    assert "figures           psnr: 7.5" in lines
+    assert vqvae("info", weights / "tiny").out.splitlines() == lines
+
+
+def test_model_as_json_holds_its_card_and_what_follows_from_its_tensors(vqvae, weights):
+    facts = json.loads(vqvae("info", "tiny", "--json").out)
+    card = load_card(weights / "tiny")
+    assert facts["fingerprint"] == card.fingerprint
+    assert facts["training_data"] == card.training_data
+    # a code's own 8 pixels, and on either side one cell for each 3x3: two of 8 pixels, three of 4
+    assert facts["encoder"]["receptive_field_pixels"] == 8 + 2 * (2 * 8 + 3 * 4)
+    # convolutions as (channels in, channels out, area)
+    convs = [(48, 8, 9), (8, 8, 9), (8, 8, 9), (32, 12, 1), (12, 12, 9), (12, 12, 9), (12, 4, 1)]
+    assert facts["encoder"]["parameters"] == sum(i * o * area + o for i, o, area in convs)
+    assert set(facts["decoders"]) == {"faithful"}
+
+
+def test_json_is_one_object_a_line(vqvae, codes):
+    ended = vqvae("info", "a.vqc", "tiny", "--json")
+    first, second = map(json.loads, ended.out.splitlines())
+    assert (first["model"], second["model"]) == ("m", "tiny")
+    assert first["grid"] == {"height": 2, "width": 3}
+    assert (first["codes"], first["distinct_codes"], first["depth"]) == (6, 3, 1)
+
+
+def test_several_targets_stand_apart(vqvae, codes):
+    assert "of 16\n\nmodel             tiny\n" in vqvae("info", "a.vqc", "tiny").out
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("unknown", "error: unknown: no model at unknown, nor of that name in "),
+        ("missing.vqc", "error: missing.vqc: No such file or directory"),
+        ("bad.png", "error: bad.png: codes are kept in .vqc, .json, .npy files"),
+        (".", "error: .: no model at ., nor of that name in "),
+    ],
+)
+def test_what_is_neither_is_one_line(vqvae, not_a_photo, target, said):
+    ended = vqvae("info", target)
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+    assert ended.err.startswith(said)
+
+
+def test_damaged_model_is_one_line(vqvae, weights, tmp_path):
+    (tmp_path / "broken").mkdir()
+    for file in (weights / "tiny").iterdir():
+        data = bytearray(file.read_bytes())
+        if file.suffix == ".safetensors":
+            data[-1] ^= 0x40
+        (tmp_path / "broken" / file.name).write_bytes(data)
+    ended = vqvae("info", "broken")
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+    assert "digest differs" in ended.err

@@ -1,0 +1,5 @@
+"""`python -m vqvae`: the command line."""
+
+from vqvae.cli import main
+
+main()

@@ -1,0 +1,92 @@
+"""The command line: one command a file, heavy imports inside the command.
+
+A mistake of the user's is one line on stderr and exit code 2, never a traceback; Ctrl-C is exit code 130.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from inspect import cleandoc
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+import vqvae
+from vqvae.cli import decode, encode, evaluate, info, reconstruct, train
+from vqvae.cli.terminal import reason, say
+from vqvae.errors import MissingExtraError, VqvaeError
+
+_EXTRA_OF = {"torch": "model", "safetensors": "model", "tensorboard": "train"}  # module -> what brings it
+
+
+def _help_of(command: Callable[..., None]) -> str:
+    """A command's docstring, in which indented paragraphs keep their lines as typer asks for it."""
+    paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(f"\b\n{text}" if text.startswith(" ") else text for text in paragraphs)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"vqvae {vqvae.__version__}")
+        raise typer.Exit
+
+
+def vqvae_(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Turn images into small grids of integers, and back.
+
+        vqvae encode photo.jpg         photo.vqc, about a hundredth of the pixels' bytes
+        vqvae decode photo.vqc         photo.png, the picture that the codes stand for
+        vqvae reconstruct photo.jpg -o out --compare
+
+    `vqvae COMMAND --help` explains a command and shows examples.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+app = typer.Typer(
+    name="vqvae",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: examples keep their lines and can be copied
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.callback(invoke_without_command=True, help=_help_of(vqvae_))(vqvae_)
+for _command in (
+    encode.encode,
+    decode.decode,
+    reconstruct.reconstruct,
+    info.info,
+    evaluate.evaluate,
+    train.train,
+):
+    app.command(help=_help_of(_command))(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line on `arguments`, by default the process's own; always ends in SystemExit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a name may hold what the terminal's encoding lacks
+    try:
+        sys.exit(app(arguments, standalone_mode=False))
+    except typer.TyperException as error:  # the words themselves are wrong
+        message = error.format_message().replace("Value error, ", "")  # what typer's own checks begin with
+        say(f"error: {message[:1].lower()}{message[1:]}", err=True)
+        if context := getattr(error, "ctx", None):
+            say(f"try: {context.command_path} --help", err=True)
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get(error.name or "")
+        if extra is None:
+            raise
+        say(f"error: {MissingExtraError('this command', extra)}", err=True)
+    except (VqvaeError, OSError) as error:
+        say(f"error: {reason(error)}", err=True)
+    sys.exit(2)
