@@ -1,0 +1,1 @@
+"""The application: HTTP on top of the `vqvae` package, run from the repository or the container."""

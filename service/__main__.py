@@ -1,0 +1,101 @@
+"""`python -m service`: load the models, serve them, and when told to stop answer what was accepted first."""
+
+import logging
+import socket
+import sys
+import time
+from types import FrameType
+
+import torch
+import uvicorn
+
+from service.app import create_app
+from service.scheduler import Scheduler
+from service.settings import PREFIX, Settings, read_settings
+from vqvae.errors import VqvaeError
+from vqvae.tokenizer import Tokenizer
+
+KEEP_ALIVE_S = 30  # longer than clients keep idle connections, so that none is closed under a request
+FLUSH_S = 5  # for the last bytes of answers, once all are made
+
+logger = logging.getLogger("service")
+
+
+class Server(uvicorn.Server):
+    """A server whose first signal closes admission; it ends once accepted requests are answered."""
+
+    def __init__(self, config: uvicorn.Config, scheduler: Scheduler, drain_s: float) -> None:
+        super().__init__(config)
+        self._scheduler = scheduler
+        self._drain_s = drain_s
+        self._drain_until: float | None = None
+        self.out_of_time = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            logger.info("serving on %s (documentation at %s/docs; Ctrl-C stops)", url, url)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains, the next one ends at once; none is raised again: to drain is a success."""
+        self._scheduler.close()
+        drain_s = self._drain_s if self._drain_until is None else 0
+        self._drain_until = time.monotonic() + drain_s
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end; asked every 0.1 s."""
+        if self._drain_until is not None:
+            drained = self._scheduler.health.num_requests == 0
+            if not drained and time.monotonic() >= self._drain_until:
+                self.out_of_time = True
+                self.config.timeout_graceful_shutdown = 0
+            self.should_exit |= drained or self.out_of_time
+        return await super().on_tick(counter)
+
+
+def main() -> None:
+    """Serve until told to stop; exits with 1 after a failed start or with accepted requests unanswered."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    try:
+        settings = read_settings()
+        listener = _bound_socket(settings)  # before the models: a port in use is found at once
+        torch.set_num_threads(settings.threads)
+        tokenizers = [Tokenizer.load(name, tile_size=settings.tile_pixels) for name in settings.model_names]
+        app = create_app(settings, tokenizers)
+    except (VqvaeError, OSError) as error:
+        sys.exit(f"error: {error}")
+    scheduler: Scheduler = app.state.service.scheduler
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,  # RequestContext writes a line with the request's id
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=FLUSH_S,
+    )
+    server = Server(config, scheduler, settings.drain_s)
+    server.run(sockets=[listener])
+    if server.out_of_time:
+        sys.exit(f"error: requests were left unanswered after draining for {settings.drain_s} s")
+
+
+def _bound_socket(settings: Settings) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            f"{PREFIX}HOST and {PREFIX}PORT choose another address"
+        ) from error
+    return listener
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The application: routes, errors and the OpenAPI document, put together around the loaded models."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.errors import (
+    BadRequest,
+    ClientGone,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    as_problem,
+    describe_validation,
+)
+from service.intake import Bodies
+from service.middleware import RequestContext
+from service.registry import Registry
+from service.routes import decode, encode, health, models, reconstruct
+from service.routes.flow import Service
+from service.scheduler import Scheduler
+from service.schemas.codes import CodesBody, CodesDocument
+from service.schemas.images import ImagesBody, ImagesDocument, ReconstructionsDocument
+from service.schemas.problems import ProblemDetails
+from service.settings import Settings
+from vqvae.code_grid import CodeGrid
+from vqvae.errors import VqvaeError
+from vqvae.tokenizer import Tokenizer
+
+SCHEMAS_BY_HAND: list[type[BaseModel]] = [
+    CodesBody,
+    CodesDocument,
+    ImagesBody,
+    ImagesDocument,
+    ProblemDetails,
+    ReconstructionsDocument,
+]
+
+DESCRIPTION = """Images to small grids of integers, and back.
+
+Encode an image, keep its codes, decode them whenever you like; `fingerprint` says whose codes they are.
+Options ride in the query. Every error is `application/problem+json` with a stable `type`.
+"""
+
+
+def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
+    """The application around these models, the first one the default; ConfigError where two have one name."""
+    registry = Registry(tokenizers)
+    service = Service(
+        settings=settings,
+        registry=registry,
+        scheduler=Scheduler(
+            queue_megapixels=settings.queue_megapixels, probe=lambda: _Probe(registry.default)
+        ),
+        bodies=Bodies(settings),
+        pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="pixels"),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.scheduler.start()
+        yield
+        service.scheduler.stop()
+        service.pool.shutdown(wait=False, cancel_futures=True)
+
+    app = _App(
+        title="vqvae",
+        version=version("vqvae"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.add_middleware(RequestContext)
+    for cls in Problem, VqvaeError, ClientDisconnect, RequestValidationError, HTTPException:
+        app.add_exception_handler(cls, _answer_error)
+    for module in encode, decode, reconstruct, models, health:
+        app.include_router(module.router)
+    return app
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """FastAPI's document, with the schemas of what is read and written by hand.
+
+        It also promises FastAPI's own form of 422 wherever there is a parameter; that never occurs here.
+        """
+        if self.openapi_schema is None:
+            document = super().openapi()
+            _, by_hand = models_json_schema(
+                [(model, "validation") for model in SCHEMAS_BY_HAND],
+                ref_template="#/components/schemas/{model}",
+            )
+            schemas = document["components"]["schemas"]
+            schemas |= by_hand["$defs"]
+            del schemas["HTTPValidationError"], schemas["ValidationError"]
+            del document["paths"]["/v1/models/{name}"]["get"]["responses"]["422"]
+        return super().openapi()
+
+
+class _Probe:
+    """The scheduler's trial of itself: a small image to codes and back."""
+
+    num_tiles = 2
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._grid: CodeGrid | None = None
+
+    def run(self, i: int) -> None:
+        """Encode, then decode."""
+        if i == 0:
+            side = 4 * self._tokenizer.space.downsample_factor
+            self._grid = self._tokenizer.encode_rgb8(np.full((side, side, 3), 127, np.uint8))
+        else:
+            assert self._grid is not None
+            self._tokenizer.decode_rgb8(self._grid)
+
+    def result(self) -> None:
+        """That it came so far is the result."""
+
+
+async def _answer_error(_: Request, error: Exception) -> Response:
+    """The one place where an error becomes an answer, but for those that nobody foresaw."""
+    match error:
+        case RequestValidationError():
+            problem: Problem = BadRequest(describe_validation(error.errors()))
+        case ClientDisconnect():
+            problem = ClientGone("the client left in the middle of its body")
+        case HTTPException(status_code=404):
+            problem = NotFound("there is nothing at this path; /docs lists what there is")
+        case HTTPException(status_code=405):
+            problem = MethodNotAllowed(
+                "the Allow header lists the methods of this path", headers=error.headers
+            )
+        case _:
+            problem = as_problem(error)
+    return problem.response()

@@ -1,0 +1,145 @@
+"""Images in a body, in three forms: an image file itself, multipart/form-data, or JSON with base64."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.errors import BadRequest, Malformed, Problem, UnsupportedType, as_problem, describe_validation
+from service.intake import limits
+from service.schemas.images import ImagesBody
+from service.settings import Settings
+from vqvae.errors import ImageError, LimitError, UnsupportedImageError, VqvaeError
+from vqvae.pixels import decode_image, sniff
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An image file as it came."""
+
+    data: bytes
+    num_pixels: int  # by its header
+
+
+def read_images(body: bytes, content_type: str, settings: Settings) -> list[Upload | Problem]:
+    """The images of a body; what the bytes are counts for more than what `content_type` says.
+
+    Raises UnsupportedType, Malformed, BadRequest or TooLarge.
+    """
+    files = _files(body, content_type, settings.images_per_request)
+    uploads = [file if isinstance(file, Problem) else _upload(file, settings) for file in files]
+    limits.check_request(
+        (upload.num_pixels for upload in uploads if isinstance(upload, Upload)), settings.request_megapixels
+    )
+    return uploads
+
+
+def _files(body: bytes, content_type: str, max_images: int) -> Sequence[bytes | Problem]:
+    media_type, parameters = parse_options_header(content_type)
+    try:
+        sniff(body)
+    except UnsupportedImageError as error:
+        match media_type:
+            case b"multipart/form-data":
+                return _multipart_files(body, parameters.get(b"boundary", b""), max_images)
+            case b"application/json":
+                return _json_files(body, max_images)
+        raise UnsupportedType(f"{error}; several come as multipart/form-data or application/json") from None
+    return [body]
+
+
+def _multipart_files(body: bytes, boundary: bytes, max_images: int) -> list[bytes]:
+    """The fields called `image`, in memory; Starlette's own parser would write large ones to disk."""
+    files: list[bytes] = []
+    name, value, data = bytearray(), bytearray(), bytearray()
+    disposition = b""
+    ended = False
+
+    def into(buffer: bytearray) -> Callable[[bytes, int, int], None]:
+        return lambda piece, start, end: buffer.extend(memoryview(piece)[start:end])
+
+    def on_header_end() -> None:
+        nonlocal disposition
+        if name.lower() == b"content-disposition":
+            disposition = bytes(value)
+        name.clear()
+        value.clear()
+
+    def on_headers_finished() -> None:
+        nonlocal disposition
+        if parse_options_header(disposition)[1].get(b"name") != b"image":
+            raise BadRequest("every field of the multipart is called image; options ride in the query")
+        limits.check("the request", "images", max_images, len(files) + 1)
+        disposition = b""
+
+    def on_part_end() -> None:
+        files.append(bytes(data))
+        data.clear()
+
+    def on_end() -> None:
+        nonlocal ended
+        ended = True
+
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_header_field": into(name),
+                "on_header_value": into(value),
+                "on_header_end": on_header_end,
+                "on_headers_finished": on_headers_finished,
+                "on_part_data": into(data),
+                "on_part_end": on_part_end,
+                "on_end": on_end,
+            },
+        )
+        parser.write(body)
+        parser.finalize()
+    except FormParserError:
+        raise Malformed("the body is not the multipart/form-data that its Content-Type announces") from None
+    if not ended:
+        raise Malformed("the multipart/form-data ends before its closing boundary")
+    return files
+
+
+def _json_files(body: bytes, max_images: int) -> list[bytes | Problem]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the body is not valid JSON: {error}") from None
+    if isinstance(parsed, dict) and isinstance(parsed.get("images"), list):  # before each becomes an object
+        limits.check("the request", "images", max_images, len(parsed["images"]))
+    try:
+        images = ImagesBody.model_validate(parsed).images
+    except ValidationError as error:
+        raise BadRequest(describe_validation(error.errors(include_input=False))) from None
+    return [_from_base64(image.image_b64, f"images.{i}.image_b64") for i, image in enumerate(images)]
+
+
+def _from_base64(text: str, where: str) -> bytes | Problem:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return BadRequest(f"{where}: not valid base64 (standard alphabet, padded, no white space)")
+
+
+def _upload(data: bytes, settings: Settings) -> Upload | Problem:
+    try:
+        num_pixels = _num_pixels(data)
+        limits.check_image(num_pixels, settings.image_megapixels)
+    except (VqvaeError, Problem) as error:
+        return as_problem(error)
+    return Upload(data, num_pixels)
+
+
+def _num_pixels(data: bytes) -> int:
+    """Pixels by the header alone: `decode_image` looks at it before it unpacks, and here none are allowed."""
+    try:
+        decode_image(data, max_pixels=0)
+    except LimitError as error:
+        return error.actual
+    raise ImageError("the image has no pixels")

@@ -1,0 +1,71 @@
+"""What surrounds every request: its id, its headers, its line in the log, an answer where something broke.
+
+Plain ASGI, for Starlette's BaseHTTPMiddleware would stand between a route and its client's leaving.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import Unavailable, as_problem, request_id
+
+logger = logging.getLogger("service.access")
+
+STOPPED = "the service stopped before the answer was ready"  # the server cancels what its drain left over
+
+STAGES = ("intake", "queue", "model", "output")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestContext:
+    """Outermost of the application's own middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.monotonic()
+        given = Headers(scope=scope).get("x-request-id", "")
+        own_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        request_id.set(own_id)
+        timings_s: dict[str, float] = {}
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = own_id
+                if timings_s:
+                    headers["Server-Timing"] = ", ".join(
+                        f"{stage};dur={1000 * timings_s[stage]:.1f}" for stage in STAGES if stage in timings_s
+                    )
+            await send(message)
+
+        # HEAD is GET whose body the server leaves out. The state is each request's own.
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        inner = {**scope, "method": method, "state": {**scope.get("state", {}), "timings_s": timings_s}}
+        try:
+            await self.app(inner, receive, send_with_headers)
+        except (Exception, asyncio.CancelledError) as error:
+            if status:  # too late for another answer: the connection breaks off, which tells the client
+                raise
+            problem = (
+                as_problem(error) if isinstance(error, Exception) else Unavailable(STOPPED, retry_after_s=1)
+            )
+            await problem.response()(scope, receive, send_with_headers)
+        finally:
+            path = scope.get("raw_path", b"").decode("latin-1")  # as it came: no line breaks, no query
+            milliseconds = 1000 * (time.monotonic() - began)
+            logger.info("%s %s %s %d %.1f ms", own_id, scope["method"], path, status, milliseconds)

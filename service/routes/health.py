@@ -1,0 +1,50 @@
+"""Is it alive, is it ready, which version is it; and the way in."""
+
+from importlib.metadata import version
+from platform import python_version
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse
+
+from service.errors import Unavailable
+from service.routes.documented import problem_answers
+from service.routes.flow import service_of
+from service.schemas.health import Alive, Ready, Version
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/livez", summary="Is it alive?")
+async def livez() -> Alive:
+    """200 as long as the process answers at all."""
+    return Alive()
+
+
+@router.get("/readyz", summary="Is it ready?", responses=problem_answers(Unavailable))
+async def readyz(request: Request) -> Ready:
+    """200 only where real work was done in the last five seconds; 503 says what is amiss."""
+    health = service_of(request).scheduler.health
+    if health.fault is not None or health.last_tile_age_s is None:
+        raise Unavailable(health.fault or "", retry_after_s=1)
+    return Ready(
+        last_tile_age_s=round(health.last_tile_age_s, 3),
+        queue_megapixels=health.queue_megapixels,
+        num_requests=health.num_requests,
+    )
+
+
+@router.get("/version", summary="Which version is it?")
+async def get_version(request: Request) -> Version:
+    """Versions of the service and of what its numbers depend on."""
+    return Version(
+        version=version("vqvae"),
+        python=python_version(),
+        torch=version("torch"),
+        models={space.model: space.fingerprint for space in service_of(request).registry.spaces},
+    )
+
+
+@router.get("/", include_in_schema=False)
+async def home() -> RedirectResponse:
+    """To the documentation."""
+    return RedirectResponse("/docs")

@@ -1,0 +1,287 @@
+"""Admission, the queue, and the one worker that does the models' work; its unit of work is a tile.
+
+The way of a request: it is admitted into a `Place`, or refused at once; from its place it hands in one job
+after another; the worker goes round the waiting jobs and runs one tile of each in turn, so that a small job
+waits for one tile of a large one and never for all of it. A job ends with its result, with its own error, at
+its deadline (looked at before each tile), when its place is given up, or with the worker, and no other job is
+touched by that.
+
+What a job computes is not known here. Admission belongs to the event loop's thread. The worker shares with it
+the queue of tasks, behind a lock, a task's `wanted`, and a few numbers that the worker alone writes.
+"""
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from service.errors import DeadlinePassed, Overloaded, TooLarge, Unavailable
+
+logger = logging.getLogger("service")
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+PROBE_AFTER_S = 2.0  # without a finished tile the worker tries itself: twice before it is not believed
+STALE_AFTER_S = 5.0  # without a finished tile readiness is not believed any more
+
+
+class Job(Protocol[T_co]):
+    """Work in tiles, each to be run once, one at a time; then it has a result."""
+
+    @property
+    def num_tiles(self) -> int:
+        """At least one."""
+
+    def run(self, i: int) -> None:
+        """Do tile i."""
+
+    def result(self) -> T_co:
+        """What the tiles have made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the scheduler knows of itself; `fault` is None when it is ready for work."""
+
+    fault: str | None
+    last_tile_age_s: float | None
+    queue_megapixels: float
+    num_requests: int
+
+
+class _Task:
+    """A job in the queue, with the future that somebody waits for."""
+
+    def __init__(self, start: Callable[[], Job[Any]], megapixels: float, deadline: float) -> None:
+        self.start = start
+        self.megapixels = megapixels
+        self.deadline = deadline
+        self.wanted = True  # False once nobody waits any more: the worker drops it
+        self.model_s = 0.0
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.job: Job[Any] | None = None
+        self.next_tile = 0
+
+    def settle(self, result: object = None, error: Exception | None = None) -> None:
+        """Hand the waiting side its result or error; from the worker's thread."""
+
+        def set_future() -> None:
+            if self.future.done():  # given up in the meantime
+                return
+            if error is None:
+                self.future.set_result(result)
+            else:
+                self.future.set_exception(error)
+
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            self.loop.call_soon_threadsafe(set_future)
+
+
+class Place:
+    """A request's place in the queue, from admission to answer."""
+
+    def __init__(self, scheduler: "Scheduler", megapixels: float, deadline: float) -> None:
+        self.megapixels = megapixels
+        self.deadline = deadline  # by the scheduler's clock
+        self.queue_s = 0.0  # waited so far
+        self.model_s = 0.0  # computed so far
+        self._scheduler = scheduler
+
+    async def run(self, start: Callable[[], Job[T]], megapixels: float) -> T:
+        """Result of the job that `start` makes, in the worker's thread; raises what the job raises.
+
+        Cancelling this drops the tiles that have not begun.
+        """
+        task = _Task(start, megapixels, self.deadline)
+        began = self._scheduler.clock()
+        try:
+            self._scheduler.enqueue(task)
+            result: T = await task.future
+            return result
+        finally:
+            task.wanted = False
+            self.model_s += task.model_s
+            self.queue_s += max(0.0, self._scheduler.clock() - began - task.model_s)
+
+
+class Scheduler:
+    """One worker thread and the queue before it; `probe` makes the tiny job by which it tries itself."""
+
+    def __init__(
+        self,
+        *,
+        queue_megapixels: float,
+        probe: Callable[[], Job[object]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.queue_megapixels = queue_megapixels
+        self.clock = clock
+        self._probe = probe
+        self._closed = False
+        self._places: set[Place] = set()
+        self._lock = threading.Condition()
+        self._tasks: deque[_Task] = deque()
+        self._stopping = False
+        self._worker = threading.Thread(target=self._work, name="model-worker", daemon=True)
+        # Written by the worker alone; the rate is one megapixel a second until it is measured.
+        self._last_tile_at: float | None = None
+        self._probe_at = -math.inf
+        self._recent_megapixels = 1.0
+        self._recent_s = 1.0
+
+    # The event loop's side
+
+    def start(self) -> None:
+        """Start the worker, which tries itself at once."""
+        self._worker.start()
+
+    @contextmanager
+    def admit(self, megapixels: float, seconds: float) -> Iterator[Place]:
+        """A place for work of so many megapixels, to be done in so many seconds, or a refusal.
+
+        Raises Unavailable when closed, TooLarge for more than the whole queue, Overloaded when it is full.
+        """
+        if self._closed:
+            raise Unavailable("the service is stopping; ask again in a moment", retry_after_s=1)
+        capacity = self.queue_megapixels
+        if megapixels > capacity:
+            raise TooLarge(
+                f"the request is work for {megapixels:.6g} megapixels; the queue holds {capacity:g}",
+                limit=capacity,
+                actual=round(megapixels, 6),
+            )
+        wanted = self._admitted_megapixels + megapixels
+        if wanted > capacity:
+            rate = self._recent_megapixels / self._recent_s
+            wait_s = max(1, math.ceil((wanted - capacity) / rate))
+            raise Overloaded(
+                f"the queue is full; there should be room in {wait_s} s",
+                limit=capacity,
+                actual=round(wanted, 6),
+                retry_after_s=wait_s,
+            )
+        place = Place(self, megapixels, self.clock() + seconds)
+        self._places.add(place)
+        try:
+            yield place
+        finally:
+            self._places.remove(place)
+
+    def enqueue(self, task: _Task) -> None:
+        """Put a task at the queue's tail; Unavailable once the worker has ended."""
+        with self._lock:
+            if self._stopping:
+                raise Unavailable("the worker is not running", retry_after_s=1)
+            self._tasks.append(task)
+            self._lock.notify()
+
+    def close(self) -> None:
+        """Admit nobody any more; accepted requests go on. A signal handler may call this."""
+        self._closed = True
+
+    def stop(self) -> None:
+        """End the worker after the tile that it is at; tasks that still wait fail with Unavailable."""
+        self.close()
+        with self._lock:
+            self._stopping = True
+            self._lock.notify()
+        self._worker.join(timeout=STALE_AFTER_S)  # a tile that takes longer than this never ends
+
+    @property
+    def health(self) -> Health:
+        """Ready is: open, the worker lives, and a tile or a probe was finished in the last five seconds."""
+        last_tile_at = self._last_tile_at
+        age_s = None if last_tile_at is None else self.clock() - last_tile_at
+        fault = None
+        if self._closed:
+            fault = "the service is stopping"
+        elif not self._worker.is_alive():
+            fault = "the worker is not running"
+        elif age_s is None:
+            fault = "the worker has finished no tile yet"
+        elif age_s > STALE_AFTER_S:
+            fault = f"the worker has finished no tile for {age_s:.1f} s"
+        return Health(fault, age_s, self._admitted_megapixels, len(self._places))
+
+    @property
+    def _admitted_megapixels(self) -> float:
+        return math.fsum(place.megapixels for place in self._places)
+
+    # The worker's side
+
+    def _work(self) -> None:
+        try:
+            while not self._stopping:
+                if self.clock() >= self._probe_at:
+                    self._try_itself()
+                task = self._next_task()
+                if task is not None:
+                    self._run_a_tile(task)
+        finally:
+            with self._lock:
+                self._stopping = True
+                left, self._tasks = self._tasks, deque()
+            for task in left:
+                task.settle(error=Unavailable("the worker ended before the work was done", retry_after_s=1))
+
+    def _next_task(self) -> _Task | None:
+        """The task at the queue's head; None when the worker should try itself, or stop."""
+        with self._lock:
+            if not self._tasks and not self._stopping:
+                self._lock.wait(timeout=max(0.0, self._probe_at - self.clock()))
+            return self._tasks.popleft() if self._tasks else None
+
+    def _run_a_tile(self, task: _Task) -> None:
+        """One tile of a task, which is settled then or goes to the queue's tail."""
+        began = self.clock()
+        if not task.wanted:
+            return
+        if began >= task.deadline:
+            task.settle(error=DeadlinePassed("the deadline passed before the work was done"))
+            return
+        try:
+            job = task.job = task.job or task.start()
+            job.run(task.next_tile)
+            task.next_tile += 1
+            finished = task.next_tile == job.num_tiles
+            result = job.result() if finished else None
+        except Exception as error:
+            task.settle(error=error)
+            return
+        except BaseException:
+            task.settle(error=Unavailable("the worker died at this work", retry_after_s=1))
+            raise
+        self._note_finished_tile()
+        seconds = self.clock() - began
+        task.model_s += seconds
+        self._recent_megapixels = 0.95 * self._recent_megapixels + task.megapixels / job.num_tiles
+        self._recent_s = 0.95 * self._recent_s + seconds
+        if finished:
+            task.settle(result)
+        else:
+            with self._lock:
+                self._tasks.append(task)
+
+    def _try_itself(self) -> None:
+        self._probe_at = self.clock() + PROBE_AFTER_S  # also if it fails: not in a tight loop
+        try:
+            probe = self._probe()
+            for i in range(probe.num_tiles):
+                probe.run(i)
+            probe.result()
+        except Exception:
+            logger.exception("the idle probe failed")
+        else:
+            self._note_finished_tile()
+
+    def _note_finished_tile(self) -> None:
+        self._last_tile_at = self.clock()
+        self._probe_at = self._last_tile_at + PROBE_AFTER_S

@@ -1,0 +1,105 @@
+"""Every setting of the service, with its default and its unit; the only place that reads the environment."""
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vqvae.errors import ConfigError
+
+MEGAPIXEL = 2**20  # pixels, so that 4096x4096 is 16 megapixels
+
+# Not VQVAE_ or VQVAE_SERVICE_: beside a Kubernetes Service called vqvae every pod finds VQVAE_PORT and
+# VQVAE_SERVICE_PORT in its environment, put there by Kubernetes and meaning something else.
+PREFIX = "VQVAE_SERVE_"
+
+
+def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Whole processors that this process may use: its cgroup's quota (v2 or v1) or its affinity, the less."""
+    cpus = len(os.sched_getaffinity(0))
+    for files in ("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"):
+        try:
+            quota, period = " ".join((cgroup / file).read_text() for file in files).split()
+        except (OSError, ValueError):
+            continue
+        if quota not in ("max", "-1"):
+            cpus = min(cpus, max(1, int(quota) // int(period)))
+    return cpus
+
+
+class Settings(BaseSettings):
+    """Set by environment variables: `VQVAE_SERVE_PORT=8123` sets `port`; an unknown one is an error.
+
+    A megapixel is 2^20 pixels. The work of a request, in megapixels, is what its images hold, twice for
+    reconstruct, and an image counts as 1/64 at least.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every network."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    models: str = "photo-f8"
+    """Models to serve, names or paths, separated by commas; the first is the default."""
+    threads: int = Field(default_factory=usable_cpus, ge=1)
+    """Threads of a model's arithmetic; the processors of the cgroup's quota or the affinity unless told."""
+    tile_pixels: int = Field(default=1024, ge=64)
+    """Side of the tiles that large images are worked in, about; requests take turns tile by tile."""
+
+    body_bytes: int = Field(default=20_000_000, ge=1)
+    """Largest body of a request."""
+    body_s: float = Field(default=30, gt=0)
+    """Time for a body to arrive."""
+    image_megapixels: float = Field(default=16, gt=0)
+    """Largest image, in or out."""
+    request_megapixels: float = Field(default=64, gt=0)
+    """Most of all images of one request together, in or out."""
+    images_per_request: int = Field(default=64, ge=1)
+    """Most images, or items of codes, of one request."""
+    codes_per_request: int = Field(default=2**22, ge=1)
+    """Most codes of one request to decode."""
+
+    queue_megapixels: float = Field(default=128, gt=0)
+    """Work that is waiting or being done; beyond it requests are answered 429."""
+    queue_body_bytes: int = Field(default=200_000_000, ge=1)
+    """Bodies in memory at one time; beyond them requests are answered 429."""
+    deadline_s: float = Field(default=30, gt=0)
+    """Time from admission to answer, to which the next one is added."""
+    deadline_s_per_megapixel: float = Field(default=2, ge=0)
+    """Time added to the deadline for each megapixel of the request's work."""
+    drain_s: int = Field(default=30, ge=0)
+    """Time that accepted requests have left when the service is told to stop."""
+
+    @model_validator(mode="after")
+    def _limits_agree(self) -> Self:
+        if self.image_megapixels > self.request_megapixels:
+            raise ValueError(
+                f"image_megapixels must not exceed request_megapixels, "
+                f"got {self.image_megapixels:g} and {self.request_megapixels:g}"
+            )
+        if not self.model_names:
+            raise ValueError("models must name at least one model, got none")
+        return self
+
+    @property
+    def model_names(self) -> list[str]:
+        """`models`, taken apart."""
+        return [name.strip() for name in self.models.split(",") if name.strip()]
+
+
+def read_settings() -> Settings:
+    """Settings from the environment; ConfigError, in one line, for an unknown variable or a wrong value."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {name for name in os.environ if name.upper().startswith(PREFIX)}
+    unknown = sorted(name for name in given if name.upper() not in known)
+    if unknown:
+        raise ConfigError(f"{unknown[0]} is no setting; there are {', '.join(sorted(known))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper() + ": " if first["loc"] else ""
+        raise ConfigError(f"{name}{first['msg']}, got {first['input']!r}" if name else first["msg"]) from None

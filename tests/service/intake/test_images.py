@@ -1,0 +1,63 @@
+"""Images in bodies, below HTTP."""
+
+import tempfile
+
+import numpy as np
+import pytest
+
+from service.errors import Malformed, Problem
+from service.intake import read_images
+from service.settings import Settings
+from vqvae.pixels import encode_image
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return Settings(threads=1)
+
+
+def multipart(*files, boundary=b"x"):
+    part = b'--%b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n%b\r\n'
+    return b"".join(part % (boundary, file) for file in files) + b"--%b--\r\n" % boundary
+
+
+def test_large_multipart_files_are_not_written_to_disk(monkeypatch, settings):
+    def refuse(*_, **__):
+        raise AssertionError("a file was opened")
+
+    for name in "TemporaryFile", "SpooledTemporaryFile", "NamedTemporaryFile", "mkstemp":
+        monkeypatch.setattr(tempfile, name, refuse)
+    noise = encode_image(np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8))
+    assert len(noise) > 2_000_000
+    body = multipart(noise, noise)
+    uploads = read_images(body, "multipart/form-data; boundary=x", settings)
+    assert [upload.data for upload in uploads] == [noise, noise]
+
+
+@pytest.mark.parametrize("boundary", [b"x", b"----WebKitFormBoundary7MA4YWxkTrZu0gW", b"a" * 70])
+def test_files_come_out_of_multipart_as_they_went_in(settings, boundary):
+    files = [b"\r\n--", b"", bytes(range(256)), b"--" + boundary[:-1]]
+    uploads = read_images(
+        multipart(*files, boundary=boundary), f"multipart/form-data; boundary={boundary.decode()}", settings
+    )
+    assert [upload.status for upload in uploads] == [415] * 4  # each was looked at, none is an image
+
+
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", f"multipart/form-data; boundary={'b' * 300}"]
+)
+def test_a_boundary_that_is_none_is_malformed(settings, content_type):
+    with pytest.raises(Malformed):
+        read_images(multipart(b"file"), content_type, settings)
+
+
+def test_an_upload_knows_its_pixels_by_its_header(settings):
+    (upload,) = read_images(encode_image(np.zeros((7, 9, 3), np.uint8)), "", settings)
+    assert upload.num_pixels == 63
+
+
+def test_an_image_without_pixels_is_a_problem(settings):
+    gif = b"GIF89a" + bytes(4) + b"\x00\x00\x00" + b"," + bytes(9) + b"\x02\x00;"
+    (problem,) = read_images(gif, "image/gif", settings)
+    assert isinstance(problem, Problem)
+    assert problem.status == 422

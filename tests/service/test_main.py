@@ -1,0 +1,142 @@
+"""`python -m service` as a process: start, failed starts, and the way it stops."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from service.settings import PREFIX
+from vqvae.pixels import encode_image
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_to_its_end(**settings):
+    variables = {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "service"],
+        check=False,
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def one_line_of_error(ended):
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_it_says_where_it_serves(service):
+    assert f"serving on {service.url} (documentation at {service.url}/docs" in service.log.read_text()
+
+
+def test_every_request_has_a_line_in_the_log_without_its_query(service):
+    service.client.get("/v1/models/nope?secret=1", headers={"x-request-id": "an-id"})
+    (line,) = (line for line in service.log.read_text().splitlines() if "an-id" in line)
+    assert "an-id GET /v1/models/nope 404 " in line
+    assert "secret" not in line
+
+
+def test_a_missing_model_ends_the_start_with_one_line():
+    assert "no model at nowhere/photo-f8" in one_line_of_error(
+        run_to_its_end(port=0, models="nowhere/photo-f8")
+    )
+
+
+def test_a_port_in_use_ends_the_start_with_one_line(weights):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = one_line_of_error(run_to_its_end(port=port, models=weights / "tiny"))
+    assert f"cannot listen on 127.0.0.1:{port}" in line
+    assert f"{PREFIX}PORT" in line
+
+
+def test_a_wrong_setting_ends_the_start_with_one_line():
+    assert f"{PREFIX}PORT" in one_line_of_error(run_to_its_end(port="http"))
+
+
+@pytest.fixture(scope="module")
+def large_upload():
+    """Images that take a while."""
+    return [("image", encode_image(np.zeros((1024, 1024, 3), np.uint8)))] * 3
+
+
+def start_large_request(service, upload):
+    """Asks in a thread; the thread and its answer to come, once the request is accepted."""
+    answers = []
+
+    def ask():
+        answers.append(httpx.post(f"{service.url}/v1/reconstruct", files=upload, timeout=60))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    for _ in range(1000):
+        if service.client.get("/readyz").json()["num_requests"]:
+            return thread, answers
+        time.sleep(0.01)
+    raise AssertionError("the request was not accepted")
+
+
+def test_sigterm_drains(start_service, large_upload, problem_of):
+    service = start_service()
+    thread, answers = start_large_request(service, large_upload)
+    service.process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    problem_of(service.client.get("/readyz"), 503, "unavailable")
+    refused = service.client.post("/v1/encode", files=large_upload[:1])
+    problem_of(refused, 503, "unavailable")
+    assert not answers
+    thread.join(timeout=60)
+    assert answers[0].json()["counts"] == {"images": 3, "failed": 0}
+    assert service.process.wait(timeout=20) == 0
+
+
+def test_a_drain_that_takes_too_long_ends_with_503_and_an_error(start_service, large_upload, problem_of):
+    service = start_service(drain_s=0)
+    thread, answers = start_large_request(service, large_upload)
+    service.process.send_signal(signal.SIGINT)
+    assert service.process.wait(timeout=30) == 1
+    assert "unanswered after draining for 0 s" in service.log.read_text()
+    thread.join(timeout=60)
+    problem_of(answers[0], 503, "unavailable")
+
+
+def test_a_client_that_vanishes_in_the_middle_of_its_body_leaves_nothing_behind(service):
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = (
+            b"POST /v1/encode HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nX-Request-ID: vanishing\r\n\r\n"
+        )
+        connection.sendall(head + bytes(100))
+    for _ in range(300):
+        if "vanishing POST /v1/encode 499" in service.log.read_text():
+            return
+        time.sleep(0.01)
+    raise AssertionError(service.log.read_text())
+
+
+def test_a_client_that_hangs_up_frees_its_place(service, large_upload):
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{service.url}/v1/reconstruct", files=large_upload * 5, timeout=0.7)
+    for _ in range(300):
+        if service.client.get("/readyz").json()["num_requests"] == 0:
+            break
+        time.sleep(0.01)
+    else:
+        raise AssertionError("the place was not freed")
+    small = encode_image(np.zeros((8, 8, 3), np.uint8))
+    assert service.client.post("/v1/encode", content=small).status_code == 200
