@@ -1,0 +1,108 @@
+"""README's commands do what README says.
+
+A block fenced as ```sh runnable is run by bash, in README's order, all in one folder that looks like the
+repository and may be written to. Where it speaks to 127.0.0.1:8000, a service answers, on a port of its own.
+A block fenced as ```json output or ```text output is what the one before it prints; `...` is anything.
+"""
+
+import doctest
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ADDRESS = "127.0.0.1:8000"
+FENCE = re.compile(r"^```\S*[ ]?(?P<mark>.*?)\n(?P<text>.*?)^```$", re.M | re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A runnable block and what README says it prints, if it says so."""
+
+    commands: str
+    output: str | None
+
+
+def runnable_blocks(readme: str) -> list[Block]:
+    fences = [*FENCE.finditer(readme), None]
+    return [
+        Block(fence["text"], following["text"] if following and following["mark"] == "output" else None)
+        for fence, following in pairwise(fences)
+        if fence and fence["mark"] == "runnable"
+    ]
+
+
+def agree(expected: str, printed: str) -> bool:
+    rules = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    return doctest.OutputChecker().check_output(expected, printed, rules)
+
+
+BLOCKS = runnable_blocks((ROOT / "README.md").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new folder in which every name of the repository's top level leads there."""
+    folder = tmp_path_factory.mktemp("readme")
+    for path in ROOT.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Host and port of a running service with the shipped weights."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    service = subprocess.Popen(
+        [sys.executable, "-m", "service"], cwd=ROOT, env={**os.environ, "VQVAE_SERVE_PORT": str(port)}
+    )
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+                break
+            except OSError:
+                assert service.poll() is None, "the service ended while it started"
+                time.sleep(0.25)
+        yield f"127.0.0.1:{port}"
+    finally:
+        service.terminate()
+        service.wait(60)
+
+
+def test_readme_has_runnable_commands() -> None:
+    assert BLOCKS
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=[block.commands.splitlines()[0][:60] for block in BLOCKS])
+def test_readme_commands_do_what_it_says(block: Block, folder: Path, request: pytest.FixtureRequest) -> None:
+    if "curl " in block.commands and not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    commands = block.commands
+    if ADDRESS in commands:
+        commands = commands.replace(ADDRESS, request.getfixturevalue("address"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if block.output is not None and not agree(block.output, done.stdout):
+        pytest.fail(f"README: this prints\n{block.output}but it printed\n{done.stdout}", pytrace=False)
