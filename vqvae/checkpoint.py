@@ -26,7 +26,7 @@ from torch import Tensor
 from vqvae.code_grid import CodeSpace
 from vqvae.config import from_dict, to_dict
 from vqvae.errors import ConfigError, ModelError
-from vqvae.model import Decoder, DecoderConfig, Encoder, EncoderConfig
+from vqvae.model import AutoencoderConfig, Decoder, DecoderConfig, Encoder, EncoderConfig
 from vqvae.pixels import PIXELS_VERSION
 from vqvae.quantizers import (
     CodebookConfig,
@@ -74,6 +74,10 @@ class ModelCard:
             codebook_size=self.quantizer.codebook_size,
             downsample_factor=self.encoder.downsample_factor,
         )
+
+    def config(self, decoder: str = "faithful") -> AutoencoderConfig:
+        """The configuration of encoder, quantizer and one decoder together."""
+        return AutoencoderConfig(self.encoder, self.quantizer, self.decoders[decoder].config)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

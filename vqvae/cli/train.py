@@ -34,6 +34,10 @@ def train(
             help="JSON list of what SOURCE is, by name and licence, for the model's card; or a model.json."
         ),
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME|FOLDER", help="Begin from this model, without warm-up."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in OUT stopped, exactly.")
     ] = False,
@@ -54,10 +58,15 @@ def train(
 
         vqvae train photos/ runs/mine --steps 20000
         vqvae train photos/ runs/mine --steps 20000 --resume --max-minutes 60
+
+    A second run may give a finished model a better decoder for the same codes.
+
+        vqvae train photos/ runs/better --from runs/mine --set training.trained=decoder
     """
     import torch  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
+    from vqvae.checkpoint import load_model  # noqa: PLC0415
     from vqvae.config import from_dict, to_dict  # noqa: PLC0415
     from vqvae.model import AutoencoderConfig  # noqa: PLC0415
     from vqvae.training import Sitting, TrainingConfig  # noqa: PLC0415
@@ -66,6 +75,9 @@ def train(
     recipe: dict[str, Any] = {"model": AutoencoderConfig().to_dict(), "training": to_dict(TrainingConfig())}
     if config is not None:
         recipe = read_recipe(config)
+    start = None if from_ is None else load_model(from_)
+    if start is not None:
+        recipe["model"] = start.card.config().to_dict()
     if steps is not None:
         recipe["training"]["steps"] = steps
     for assignment in set_ or []:
@@ -87,6 +99,7 @@ def train(
         ),
         console=console,
         training_data=None if data_card is None else read_data_card(data_card),
+        start=start,
     )
     figures = card.figures["held_out"]
     steps_done = card.recipe["steps_done"]

@@ -29,7 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from vqvae import metrics
-from vqvae.checkpoint import ModelCard, save_model
+from vqvae.checkpoint import LoadedModel, ModelCard, save_model
 from vqvae.code_grid import CodeSpace
 from vqvae.config import require, to_dict
 from vqvae.errors import ConfigError, DataError, ModelError
@@ -66,6 +66,7 @@ def train(
     sitting: Sitting,
     console: Console,
     training_data: list[dict[str, Any]] | None = None,
+    start: LoadedModel | None = None,
 ) -> ModelCard:
     """Train on the photographs of a source until the sitting ends; returns the card of the model written.
 
@@ -85,9 +86,9 @@ def train(
     training_keys, held_out_keys = split(source.keys)
     held_out = _held_out_crops(photographs, held_out_keys, HELD_OUT_SIZE // f * f)
     trainer = Trainer(
-        model_config, config, Crops(photographs, training_keys, config.crops, config.seed), device
+        model_config, config, Crops(photographs, training_keys, config.crops, config.seed), device, start
     )
-    run = _Run(out / "run", _identity(source, model_config, config))
+    run = _Run(out / "run", _identity(source, model_config, config, start))
     run.open_(trainer, resume=sitting.resume)
     log = RunLog(run.folder, trainer.step)
     named_bad: set[str] = set()
@@ -100,7 +101,7 @@ def train(
         task = progress.add_task("", total=config.steps, completed=trainer.step, note="")
         meter = _Meter(config.batch_size)
         while trainer.step < config.steps and time.monotonic() < deadline and not stop:
-            if trainer.step == config.warmup_steps:
+            if trainer.starts_codebook_next:
                 log.event(trainer.step + 1, "k-means start")  # a part of this step
                 console.print(f"step {trainer.step}: k-means starts {len(trainer.code_counts)} codes")
             meter.count(trainer.train_step_(next(batches)))
@@ -123,7 +124,7 @@ def train(
                 run.save(trainer)
     run.save(trainer)
     model = trainer.averaged_model
-    if trainer.step <= config.warmup_steps:
+    if trainer.step <= trainer.warmup_steps and start is None:
         console.print("the sitting ended in the warm-up: the model gets a codebook by k-means as it stands")
         model = copy.deepcopy(trainer.model)
         trainer.start_codebook_(model)
@@ -140,7 +141,12 @@ def train(
         quantizer=model.quantizer,
         decoders={"faithful": model.decoder},
         training_data=training_data or _groups(training_keys),
-        recipe={"model": model_config.to_dict(), "training": to_dict(config), "steps_done": trainer.step},
+        recipe={
+            "model": model_config.to_dict(),
+            "training": to_dict(config),
+            "steps_done": trainer.step,
+            "from": None if start is None else {"fingerprint": start.card.fingerprint, **start.card.recipe},
+        },
         figures={"held_out": figures | {"crops": len(held_out), "side": len(held_out[0])}},
     )
 
@@ -212,10 +218,16 @@ class _Run:
         temporary.replace(self._path)
 
 
-def _identity(source: Source, model_config: AutoencoderConfig, config: TrainingConfig) -> dict[str, Any]:
+def _identity(
+    source: Source, model_config: AutoencoderConfig, config: TrainingConfig, start: LoadedModel | None
+) -> dict[str, Any]:
     """What shapes the weights, as flat names and plain values."""
     keys = hashlib.sha256("\n".join(source.keys).encode()).hexdigest()
-    flat: dict[str, Any] = {"photographs": f"{len(source.keys)} ({keys[:12]})"}
+    flat: dict[str, Any] = {
+        "photographs": f"{len(source.keys)} ({keys[:12]})",
+        "the model to begin from": start
+        and f"{start.card.space.short}, {start.card.decoders['faithful'].digest}",
+    }
     pending: list[tuple[str, Any]] = [("model", model_config.to_dict()), ("training", to_dict(config))]
     for name, value in pending:
         if isinstance(value, dict):
@@ -284,7 +296,7 @@ def _report(
     trainer: Trainer, held_out: list[NDArray[np.uint8]], log: RunLog, console: Console
 ) -> dict[str, float]:
     """Held-out figures and a picture, to the log and the terminal; a warning where the codebook collapsed."""
-    quantize = trainer.step > trainer.config.warmup_steps
+    quantize = trainer.step > trainer.warmup_steps
     model = trainer.averaged_model
     figures = _evaluate(model, held_out, trainer.device, quantize=quantize)
     log.figures(trainer.step, "held_out", figures)

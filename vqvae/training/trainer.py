@@ -1,6 +1,7 @@
 """One step of training, and all that it depends on.
 
-First the autoencoder warms up without its quantizer, then k-means starts the codebook, then both train.
+First the autoencoder warms up without its quantizer, then k-means starts the codebook, then both train. A
+run that begins from a model has that behind it, and may train the decoder alone: the codes stay as they are.
 
 A step is a function of the step's number and the state that a checkpoint holds: crops, k-means and restarts
 draw from generators seeded with (seed, step). So a run that is killed anywhere and resumed ends with the
@@ -17,15 +18,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vqvae.checkpoint import LoadedModel
 from vqvae.config import require
-from vqvae.errors import TrainingError
-from vqvae.model import Autoencoder, AutoencoderConfig
+from vqvae.errors import ConfigError, TrainingError
+from vqvae.model import Autoencoder, AutoencoderConfig, Reconstruction
 from vqvae.quantizers import flatten
 from vqvae.training.data import CropConfig, Crops
 from vqvae.training.losses import RECONSTRUCTION
 from vqvae.training.optimizers import adamw, averaged, learning_rate
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Trained = Literal["all", "decoder"]
 LATENTS_PER_CODE = 24  # k-means' sample: about 100,000 latents for K = 4096
 
 
@@ -33,6 +36,7 @@ LATENTS_PER_CODE = 24  # k-means' sample: about 100,000 latents for K = 4096
 class TrainingConfig:
     """What shapes the weights, apart from the model's own configuration and the photographs."""
 
+    trained: Trained = "all"  # "decoder": encoder and codebook stay as the model to begin from has them
     steps: int = 20_000
     batch_size: int = 16
     crops: CropConfig = field(default_factory=CropConfig)
@@ -49,6 +53,11 @@ class TrainingConfig:
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
+        require(
+            self.trained in get_args(Trained),
+            f"trained must be one of {', '.join(get_args(Trained))}",
+            self.trained,
+        )
         require(self.steps >= 1, "steps must be at least 1", self.steps)
         require(self.batch_size >= 1, "batch_size must be at least 1", self.batch_size)
         require(self.loss in RECONSTRUCTION, f"loss must be one of {', '.join(RECONSTRUCTION)}", self.loss)
@@ -74,14 +83,37 @@ class TrainingConfig:
 
 
 class Trainer:
-    """Model, averages and optimizer, and one step of training."""
+    """Model, averages and optimizer, and one step of training.
+
+    Args:
+        start: the model to begin from, of the same configuration; there is no warm-up and no k-means then.
+    """
 
     def __init__(
-        self, model_config: AutoencoderConfig, config: TrainingConfig, crops: Crops, device: torch.device
+        self,
+        model_config: AutoencoderConfig,
+        config: TrainingConfig,
+        crops: Crops,
+        device: torch.device,
+        start: LoadedModel | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.crops = config, device, crops
-        self.model = Autoencoder(model_config).to(device)
+        self.model = Autoencoder(model_config)
+        self.warmup_steps = config.warmup_steps if start is None else 0
+        self._starts_codebook = start is None
+        if start is not None:
+            _begin_from_(self.model, start)
+        require(
+            config.trained == "all" or start is not None,
+            "training.trained=decoder needs a model to begin from (--from)",
+            "none",
+        )
+        self.model.to(device)
+        self._frozen = config.trained == "decoder"
+        if self._frozen:
+            self.model.encoder.requires_grad_(False).eval()
+            self.model.quantizer.requires_grad_(False).eval()
         self.average = averaged(self.model, config.averaging)
         self.optimizer = adamw(self.model, config.learning_rate, config.weight_decay)
         self.step = 0  # steps done
@@ -97,11 +129,16 @@ class Trainer:
         """The model whose weights are the moving average."""
         return cast(Autoencoder, self.average.module)
 
+    @property
+    def starts_codebook_next(self) -> bool:
+        """Whether the next step begins with k-means."""
+        return self._starts_codebook and self.step == self.warmup_steps
+
     def train_step_(self, crops: NDArray[np.uint8]) -> dict[str, Tensor]:
         """One step on crops (B, S, S, 3); returns its losses."""
         config = self.config
-        quantize = self.step >= config.warmup_steps
-        if self.step == config.warmup_steps:
+        quantize = self.step >= self.warmup_steps
+        if self.starts_codebook_next:
             self.start_codebook_(self.model)
             self.average.n_averaged.zero_()  # the next update copies
         rate = learning_rate(
@@ -110,8 +147,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         images = to_images(crops, self.device)
-        with self.autocast():
-            out = self.model(images, quantize=quantize)
+        out = self._decode(images) if self._frozen else self._reconstruct(images, quantize)
         losses = {"reconstruction": self._loss(out.x_hat, images)}
         if out.quantized is not None:
             losses |= {"codebook": out.quantized.codebook_loss, "commitment": out.quantized.commitment_loss}
@@ -131,13 +167,28 @@ class Trainer:
         self.average.update_parameters(self.model)
         return {name: value.detach() for name, value in losses.items()}
 
+    def _reconstruct(self, images: Tensor, quantize: bool) -> Reconstruction:
+        with self.autocast():
+            out: Reconstruction = self.model(images, quantize=quantize)
+        return out
+
+    def _decode(self, images: Tensor) -> Reconstruction:
+        """Reconstruct from the very codes that the model will have in use: those of float32."""
+        with torch.no_grad():
+            z_e = self.model.encoder(images)
+            quantized = self.model.quantizer(z_e)
+        with self.autocast():
+            x_hat = self.model.decoder(quantized.z_q)
+        return Reconstruction(x_hat, z_e, quantized)
+
     def _follow_codes_(self, z_e: Tensor, codes: Tensor) -> None:
         """Let the quantizer move its codebook; at a window's end restart the codes that died in it."""
         quantizer = self.model.quantizer
-        quantizer.update_(z_e, codes)
+        if not self._frozen:
+            quantizer.update_(z_e, codes)
         self.code_counts += torch.bincount(codes.flatten(), minlength=len(self.code_counts))
-        if (self.step - self.config.warmup_steps) % self.config.window == 0:
-            if self.step < (1 - self.config.settled) * self.config.steps:
+        if (self.step - self.warmup_steps) % self.config.window == 0:
+            if not self._frozen and self.step < (1 - self.config.settled) * self.config.steps:
                 generator = seeded(self.config.seed, self.step)
                 quantizer.restart_dead_codes_(self.code_counts, flatten(z_e), generator)
             self.usage_counts.copy_(self.code_counts)
@@ -180,6 +231,17 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.code_counts.copy_(state["code_counts"])
         self.usage_counts.copy_(state["usage_counts"])
+
+
+def _begin_from_(model: Autoencoder, start: LoadedModel) -> None:
+    """Put a loaded model's tensors into a model; ConfigError where it is of another shape."""
+    try:
+        for part, loaded in ((model.encoder, start.encoder), (model.decoder, start.decoder)):
+            if loaded is not None:
+                part.load_state_dict(loaded.state_dict())
+        model.quantizer.load_inference_state_(start.quantizer.inference_state())
+    except RuntimeError as error:
+        raise ConfigError(f"{start.card.space.short} is of another shape than the model: {error}") from error
 
 
 def to_images(crops: NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -118,6 +118,14 @@ def test_nothing_restarts_where_every_code_is_used(quantizer):
     assert torch.equal(quantizer.codebook, before)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_threshold_of_zero_restarts_nothing(method):
+    config = METHODS[method].config(codebook_size=16, codebook_dim=4, dead_code_threshold=0.0)
+    quantizer = METHODS[method].quantizer(config)
+    generator = torch.Generator().manual_seed(0)
+    assert quantizer.restart_dead_codes_(torch.arange(16) % 2, latents_of(5), generator) == 0
+
+
 def test_the_codebook_starts_by_kmeans(quantizer):
     latents = latents_of(100, seed=6)
     quantizer.init_codebook_(latents, torch.Generator().manual_seed(0))

@@ -78,17 +78,20 @@ def test_equal_latents_draw_their_code_vector_to_themselves():
 
 def test_a_restarted_code_weighs_as_much_as_an_average_one():
     quantizer = ema([[0.0], [10.0], [20.0]], decay=0.5, dead_code_threshold=0.5)
-    step_(quantizer, [1.0, 2.0, 9.0])
-    # sizes (1.5, 1, 0.5), their mean 1; counts (9, 3, 0), half of their mean 2: the third is dead
-    assert quantizer.cluster_size.tolist() == [1.5, 1.0, 0.5]
-    latents = torch.tensor([[7.0]])
+    step_(quantizer, [1.0, 1.0, 2.0, 2.0, 8.0, 8.0])
+    # sizes (1 + 4) / 2, (1 + 2) / 2 and (1 + 0) / 2; sums (0 + 6) / 2, (10 + 16) / 2 and (20 + 0) / 2
+    assert quantizer.cluster_size.tolist() == [2.5, 1.5, 0.5]
+    assert quantizer.cluster_sum.tolist() == [[3.0], [13.0], [10.0]]
+    before = quantizer.codebook.clone()
+    # counts (9, 3, 0), half of their mean is 2: the third is dead; the mean size is 1.5
+    latents = torch.tensor([[6.0]])
     assert quantizer.restart_dead_codes_(torch.tensor([9, 3, 0]), latents, torch.Generator()) == 1
-    assert quantizer.cluster_size.tolist() == [1.5, 1.0, 1.0]
-    assert quantizer.cluster_sum.tolist() == [[1.5], [9.5], [7.0]]
-    assert quantizer.codebook.tolist() == [[1.0], [9.5], [7.0]]
-    # and it is drawn by new latents from there: (7 + 6) / (1 + 1)
-    assert step_(quantizer, [6.0]) == [2]
-    assert quantizer.codebook[2].item() == 6.5
+    assert quantizer.cluster_size.tolist() == [2.5, 1.5, 1.5]
+    assert quantizer.cluster_sum.tolist() == [[3.0], [13.0], [9.0]]
+    assert torch.equal(quantizer.codebook, torch.cat([before[:2], latents]))
+    # from there new latents draw it: (9 + 5) / 2 over (1.5 + 1) / 2
+    assert step_(quantizer, [5.0]) == [2]
+    assert quantizer.codebook[2].item() == pytest.approx(7 / 1.25)
 
 
 def test_a_started_codebook_is_the_ratio_of_its_sums_and_sizes():

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from vqvae import Tokenizer
+from vqvae.checkpoint import load_card, load_model
 from vqvae.errors import CodesError, ConfigError, DataError, ModelError
 from vqvae.model import AutoencoderConfig, DecoderConfig, EncoderConfig
 from vqvae.pixels import encode_image
@@ -28,7 +30,18 @@ EMA = EmaQuantizerConfig(codebook_size=16, codebook_dim=3)
 WEIGHTS = "model.safetensors"
 
 
-def run(photographs, out, *, quantizer=EMA, shape=SHAPE, name="small", sitting=None, size=16, **config):
+def run(
+    photographs,
+    out,
+    *,
+    quantizer=EMA,
+    shape=SHAPE,
+    name="small",
+    sitting=None,
+    size=16,
+    start=None,
+    **config,
+):
     """Train, and return what the terminal saw."""
     settings = {"steps": 60, "batch_size": 2, "warmup": 0.25, "window": 5, "precision": "float32"} | config
     console = Console(file=io.StringIO(), width=1000)
@@ -41,6 +54,7 @@ def run(photographs, out, *, quantizer=EMA, shape=SHAPE, name="small", sitting=N
         device=torch.device("cpu"),
         sitting=Sitting(**{"log_every": 10, "evaluate_every": 25, "checkpoint_every": 4} | (sitting or {})),
         console=console,
+        start=start,
     )
     return console.file.getvalue()
 
@@ -337,3 +351,39 @@ def test_a_collapsed_codebook_is_told_with_its_remedies(tmp_path):
 def test_a_healthy_codebook_brings_no_warning(undisturbed):
     assert "collapsed" not in undisturbed.terminal
     assert not any("collapsed" in line.get("event", "") for line in log_of(undisturbed.out))
+
+
+def test_a_run_of_the_decoder_alone_keeps_the_code_space(undisturbed, photographs, tmp_path):
+    terminal = run(photographs, tmp_path, start=load_model(undisturbed.out), trained="decoder", steps=6)
+    assert "k-means" not in terminal
+    before, after = load_card(undisturbed.out), load_card(tmp_path)
+    assert after.fingerprint == before.fingerprint
+    assert after.decoders["faithful"].digest != before.decoders["faithful"].digest
+    assert after.recipe["from"]["fingerprint"] == before.fingerprint
+    assert after.recipe["from"]["training"] == before.recipe["training"]
+
+
+def test_a_run_may_go_on_with_all_of_a_finished_model(undisturbed, photographs, tmp_path):
+    terminal = run(photographs, tmp_path, start=load_model(undisturbed.out), steps=6)
+    assert "k-means" not in terminal
+    assert load_card(tmp_path).fingerprint != load_card(undisturbed.out).fingerprint
+
+
+def test_a_run_from_a_model_is_resumed_from_that_model_only(undisturbed, photographs, tmp_path):
+    stopped = {"sitting": {"max_minutes": 0}, "trained": "decoder", "steps": 6}
+    run(photographs, tmp_path, start=load_model(undisturbed.out), **stopped)
+    stopped["sitting"] |= {"resume": True}
+    other = load_model(undisturbed.out)
+    other = replace(other, card=replace(other.card, fingerprint="0" * 64))
+    with pytest.raises(ConfigError, match="the model to begin from"):
+        run(photographs, tmp_path, start=other, **stopped)
+
+
+def test_the_decoder_alone_cannot_be_trained_from_nothing(photographs, tmp_path):
+    with pytest.raises(ConfigError, match="needs a model to begin from"):
+        run(photographs, tmp_path, trained="decoder")
+
+
+def test_a_model_of_another_shape_is_no_beginning(undisturbed, photographs, tmp_path):
+    with pytest.raises(ConfigError, match="of another shape"):
+        run(photographs, tmp_path, start=load_model(undisturbed.out), shape=SHAPE | {"widths": (6, 10)})
