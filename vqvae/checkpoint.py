@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vqvae.code_grid import CodeSpace
@@ -173,7 +173,7 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {prefix + key: tensor for prefix, part in stored.items() for key, tensor in part.items()}
     with _whole(folder / TENSORS) as path:
-        save_file(tensors, path)
+        path.write_bytes(save(tensors))  # save_file makes a file that only its owner may read
     save_card(folder, card)
     return card
 

@@ -218,15 +218,21 @@ def test_a_card_alone_can_be_written_again(folder):
 def test_a_file_is_written_whole_or_not_at_all(folder, model, monkeypatch):
     before = (folder / "model.safetensors").read_bytes()
 
-    def cut_short(tensors, path):
-        path.write_bytes(b"half of it")
+    def fail(descriptor):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", cut_short)
+    monkeypatch.setattr(checkpoint.os, "fsync", fail)
     with pytest.raises(OSError, match="No space left"):
         save(folder, model)
     assert (folder / "model.safetensors").read_bytes() == before
     assert {path.name for path in folder.iterdir()} == {"model.json", "model.safetensors"}
+
+
+def test_a_models_files_are_as_readable_as_any(folder):
+    plain = folder / "plain"
+    plain.touch()
+    modes = {path.name: path.stat().st_mode for path in folder.iterdir()}
+    assert modes["model.safetensors"] == modes["model.json"] == modes["plain"]
 
 
 def test_another_format_version_is_named(folder):

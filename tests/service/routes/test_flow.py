@@ -111,7 +111,7 @@ async def test_bodies_in_memory_are_limited_together(in_process, held, problem_o
 
 
 async def test_an_answer_that_is_late_is_504_and_its_work_is_dropped(in_process, held, problem_of):
-    async with in_process(deadline_s=0.1, deadline_s_per_megapixel=0) as (client, app):
+    async with in_process(deadline_s=1.5, deadline_s_per_megapixel=0) as (client, app):
         model = await held(app)
         late = await client.post("/v1/encode", content=image_of(256, 256))
         problem_of(late, 504, "deadline-passed")
