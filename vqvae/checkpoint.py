@@ -255,7 +255,8 @@ def _read(file: Any, prefix: str, digest: str) -> dict[str, Tensor]:
 
 
 def _stored(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", torch.float16, memory_format=torch.contiguous_format)
+    # + 0 turns -0 into 0, of which arithmetic makes one or the other: equal weights, equal digests
+    return tensor.detach().to("cpu", torch.float16, memory_format=torch.contiguous_format) + 0
 
 
 def _digest(state: Mapping[str, Tensor]) -> str:

@@ -207,6 +207,14 @@ def test_the_fingerprint_is_that_of_the_code_space(tmp_path, model):
     assert fingerprint(quantizer=wider.quantizer) != fingerprint()
 
 
+def test_the_sign_of_a_zero_is_no_other_code_space(tmp_path, model):
+    fingerprints = []
+    for zero in (0.0, -0.0):
+        model.encoder.head[-1].weight.data[0] = zero
+        fingerprints.append(save(tmp_path, model).fingerprint)
+    assert fingerprints[0] == fingerprints[1]
+
+
 def test_a_card_alone_can_be_written_again(folder):
     card = load_card(folder)
     card.figures["psnr"] = 26.0
