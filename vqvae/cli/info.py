@@ -156,10 +156,16 @@ def _of_model(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
         ("pixels", f"version {facts['pixels_version']}"),
         (
             "training data",
-            *(map(_short, facts["training_data"]) if facts["training_data"] else ["not stated"]),
+            *(map(_source, facts["training_data"]) if facts["training_data"] else ["not stated"]),
         ),
         ("figures", *([f"{k}: {_short(v)}" for k, v in facts["figures"].items()] or ["none"])),
     ]
+
+
+def _source(entry: Mapping[str, Any]) -> str:
+    """One entry of a card's training data: how many photographs of what, by which licence."""
+    many = f"{entry['photographs']} of " if "photographs" in entry else ""
+    return f"{many}{entry.get('name', 'a nameless source')}, {entry.get('licence', 'licence not stated')}"
 
 
 def _short(value: object) -> str:

@@ -133,7 +133,7 @@ def train(
     log.close()
     _name_bad(photographs, named_bad, console)
     if photographs.bad:
-        console.print(f"{len(photographs.bad)} photographs could not be decoded and were skipped")
+        console.print(f"photographs that could not be decoded and were skipped: {len(photographs.bad)}")
     return save_model(
         out,
         name=name,

@@ -41,7 +41,7 @@ def test_model_is_described_by_name_and_by_folder(vqvae, weights):
     assert f"fingerprint       {card.fingerprint}" in lines
     assert "codebook          64 code vectors of 4 numbers" in lines
     assert "grid              one code for 8x8 pixels, 0.094 bits/pixel" in lines  # 6 bits for 64 pixels
-    assert "training data     name noise, licence CC0-1.0" in lines
+    assert "training data     noise, CC0-1.0" in lines
     assert "figures           psnr: 7.5" in lines
     assert vqvae("info", weights / "tiny").out.splitlines() == lines
 

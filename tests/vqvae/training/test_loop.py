@@ -273,7 +273,7 @@ def test_bad_photographs_are_skipped_counted_and_named(photographs, tmp_path):
     terminal = run(folder, tmp_path / "out", steps=20)
     assert terminal.count("skipped cats__text.jpg: image must be a JPEG, PNG") == 1
     assert terminal.count("skipped cats__[red]half.png: image cannot be decoded") == 1
-    assert "2 photographs could not be decoded and were skipped" in terminal
+    assert "photographs that could not be decoded and were skipped: 2" in terminal
     Tokenizer.load(tmp_path / "out")
 
 
