@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from vqvae.errors import ConfigError
 from vqvae.model import Autoencoder, AutoencoderConfig, DecoderConfig, EncoderConfig
@@ -143,3 +144,13 @@ def test_values_off_their_rule_are_rejected_by_name(path, variables, message):
     target |= variables
     with pytest.raises(ConfigError, match=message):
         AutoencoderConfig.from_dict(config)
+
+
+def test_the_shipped_shape_costs_what_its_card_says():
+    model = Autoencoder(AutoencoderConfig()).to("meta")
+    gflop = []
+    for part, inputs in ((model.encoder, (1, 3, 256, 256)), (model.decoder, (1, 8, 32, 32))):
+        with FlopCounterMode(display=False) as counter:
+            part(torch.empty(inputs, device="meta"))
+        gflop.append(counter.get_total_flops() / 1e9)
+    assert gflop == pytest.approx([8.0, 15.3], abs=0.05)
