@@ -130,6 +130,7 @@ def train(
         trainer.start_codebook_(model)
     figures = _evaluate(model, held_out, device)
     log.figures(trainer.step, "held_out", figures)
+    _draw(model, held_out, device, log, trainer.step, quantize=True)
     log.close()
     _name_bad(photographs, named_bad, console)
     if photographs.bad:
@@ -300,8 +301,7 @@ def _report(
     model = trainer.averaged_model
     figures = _evaluate(model, held_out, trainer.device, quantize=quantize)
     log.figures(trainer.step, "held_out", figures)
-    pictured = held_out[:PICTURED]
-    log.picture(trainer.step, pictured, _reconstruct(model, pictured, trainer.device, quantize=quantize)[0])
+    _draw(model, held_out, trainer.device, log, trainer.step, quantize=quantize)
     line = f"step {trainer.step}: held-out {figures['psnr']:.2f} dB"
     window = _use("", trainer.usage_counts)
     if window:
@@ -317,6 +317,20 @@ def _report(
         log.event(trainer.step, warning)
         console.print(f"[bold yellow]warning:[/] {warning}", highlight=False)
     return figures
+
+
+def _draw(
+    model: Autoencoder,
+    crops: list[NDArray[np.uint8]],
+    device: torch.device,
+    log: RunLog,
+    step: int,
+    *,
+    quantize: bool,
+) -> None:
+    """The first held-out crops above their reconstructions, to the log."""
+    pictured = crops[:PICTURED]
+    log.picture(step, pictured, _reconstruct(model, pictured, device, quantize=quantize)[0])
 
 
 def _name_bad(photographs: Photographs, named: set[str], console: Console) -> None:
