@@ -49,7 +49,7 @@ train: $(VENV)/.train
 	@exec $(VENV)/bin/vqvae train $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find vqvae service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- installation: .python, then .torch, then one stamp for each extra of pyproject.toml ------------------
