@@ -36,9 +36,9 @@ class Decoder(nn.Module):
         self.config = config
         widths, blocks = config.widths[::-1], config.blocks[::-1]
         self.stem = Conv(codebook_dim, widths[0], 1)
-        self.layers = Chain(*stage(widths[0], blocks[0]))
+        self.layers = Chain(*stage(widths[0], blocks[0], config.norm))
         for (coarser, finer), num_blocks in zip(pairwise(widths), blocks[1:], strict=True):
-            self.layers.extend([*up(coarser, finer, 2), *stage(finer, num_blocks)])
+            self.layers.extend([*up(coarser, finer, 2), *stage(finer, num_blocks, config.norm)])
         self.head = Chain(
             ReLU(), *up(widths[-1], config.full_width, config.patch), ReLU(), Conv(config.full_width, 3, 3)
         )

@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from vqvae.config import require
-from vqvae.model.blocks import Chain, Conv, ReLU, Span, down, stage
+from vqvae.model.blocks import Chain, Conv, Norm, ReLU, Span, down, stage
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class PyramidConfig:
     patch: int = 4
     widths: tuple[int, ...] = (128, 256)
     blocks: tuple[int, ...] = (1, 2)
+    norm: Norm = "none"  # before every residual block, over the channels of a position
 
     def __post_init__(self) -> None:
         require(self.patch >= 1, "patch must be at least 1", self.patch)
@@ -50,10 +51,10 @@ class Encoder(nn.Module):
         widths, blocks = config.widths, config.blocks
         self.layers = Chain(
             *down(3, widths[0], config.patch, kernel_size=3),
-            *stage(widths[0], blocks[0]),
+            *stage(widths[0], blocks[0], config.norm),
         )
         for (finer, coarser), num_blocks in zip(pairwise(widths), blocks[1:], strict=True):
-            self.layers.extend([*down(finer, coarser, 2), *stage(coarser, num_blocks)])
+            self.layers.extend([*down(finer, coarser, 2), *stage(coarser, num_blocks, config.norm)])
         self.head = Chain(ReLU(), Conv(widths[-1], codebook_dim, 1))
 
     def forward(self, images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from vqvae.errors import ConfigError
 from vqvae.quantizers.base import CodebookConfig, Quantized, Quantizer, flatten
 from vqvae.quantizers.ema import EmaQuantizer, EmaQuantizerConfig
 from vqvae.quantizers.search import kmeans, nearest_codes
+from vqvae.quantizers.simvq import SimVectorQuantizer, SimVectorQuantizerConfig
 from vqvae.quantizers.vq import VectorQuantizer, VectorQuantizerConfig
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "EmaQuantizerConfig",
     "Quantized",
     "Quantizer",
+    "SimVectorQuantizer",
+    "SimVectorQuantizerConfig",
     "VectorQuantizer",
     "VectorQuantizerConfig",
     "build_quantizer",
@@ -41,6 +44,7 @@ class Method(NamedTuple):
 METHODS = {
     "ema": Method(EmaQuantizerConfig, EmaQuantizer),
     "vq": Method(VectorQuantizerConfig, VectorQuantizer),
+    "simvq": Method(SimVectorQuantizerConfig, SimVectorQuantizer),
 }
 
 

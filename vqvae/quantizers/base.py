@@ -48,11 +48,14 @@ class CodebookConfig:
 class Quantizer(nn.Module, ABC):
     """Latents to codes and code vectors; a method adds its losses and how its codebook moves."""
 
-    codebook: Tensor  # (K, D) float32
-
     def __init__(self, config: CodebookConfig) -> None:
         super().__init__()
         self.config = config
+
+    @property
+    @abstractmethod
+    def codebook(self) -> Tensor:
+        """The code vectors (K, D) float32."""
 
     def nearest_codes(self, z_e: Tensor) -> Tensor:
         """Index of the nearest code vector: (B, D, h, w) -> (B, h, w) int64."""
@@ -97,9 +100,9 @@ class Quantizer(nn.Module, ABC):
         self.set_codes_(dead, latents[picks].float())
         return num_dead
 
+    @abstractmethod
     def set_codes_(self, which: Tensor, vectors: Tensor) -> None:
         """Put vectors (n, D) in the rows of the codebook that the mask (K,) selects."""
-        self.codebook.data[which] = vectors
 
     def inference_state(self) -> dict[str, Tensor]:
         """The tensors that coding needs, by name: what a model on disk holds of a quantizer."""

@@ -33,13 +33,18 @@ class EmaQuantizer(Quantizer):
     def __init__(self, config: EmaQuantizerConfig) -> None:
         super().__init__(config)
         self.config: EmaQuantizerConfig = config
-        self.codebook: Tensor
+        self.vectors: Tensor
         self.cluster_size: Tensor
         self.cluster_sum: Tensor
         vectors = torch.randn(config.codebook_size, config.codebook_dim)
-        self.register_buffer("codebook", vectors)
+        self.register_buffer("vectors", vectors)
         self.register_buffer("cluster_size", torch.ones(config.codebook_size))  # (K,)
         self.register_buffer("cluster_sum", vectors.clone())  # (K, D)
+
+    @property
+    def codebook(self) -> Tensor:
+        """The code vectors (K, D)."""
+        return self.vectors
 
     def losses(self, z_e: Tensor, z_q: Tensor) -> tuple[Tensor, Tensor]:
         """No codebook loss; commitment_weight |z_e - sg[z_q]|^2, a mean over all elements."""
@@ -55,11 +60,12 @@ class EmaQuantizer(Quantizer):
         self.cluster_size.lerp_(counts, 1 - self.config.decay)
         self.cluster_sum.lerp_(sums, 1 - self.config.decay)
         means = self.cluster_sum / self.cluster_size.clamp(min=TINY)[:, None]
-        self.codebook.copy_(torch.where(self.cluster_size[:, None] > TINY, means, self.codebook))
+        self.vectors.copy_(torch.where(self.cluster_size[:, None] > TINY, means, self.vectors))
 
+    @torch.no_grad()
     def set_codes_(self, which: Tensor, vectors: Tensor) -> None:
         """Put vectors (n, D) in the selected rows, each with the weight of an average code."""
-        super().set_codes_(which, vectors)
+        self.vectors[which] = vectors
         size = self.cluster_size.mean()
         self.cluster_size[which] = size
         self.cluster_sum[which] = vectors * size

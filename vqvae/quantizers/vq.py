@@ -32,10 +32,20 @@ class VectorQuantizer(Quantizer):
     def __init__(self, config: VectorQuantizerConfig) -> None:
         super().__init__(config)
         self.config: VectorQuantizerConfig = config
-        self.codebook = nn.Parameter(torch.randn(config.codebook_size, config.codebook_dim))
+        self.vectors = nn.Parameter(torch.randn(config.codebook_size, config.codebook_dim))
+
+    @property
+    def codebook(self) -> Tensor:
+        """The code vectors (K, D)."""
+        return self.vectors
 
     def losses(self, z_e: Tensor, z_q: Tensor) -> tuple[Tensor, Tensor]:
         """beta |sg[z_e] - z_q|^2 and gamma |z_e - sg[z_q]|^2, means over all elements."""
         codebook_loss = self.config.codebook_weight * F.mse_loss(z_q, z_e.detach())
         commitment_loss = self.config.commitment_weight * F.mse_loss(z_e, z_q.detach())
         return codebook_loss, commitment_loss
+
+    @torch.no_grad()
+    def set_codes_(self, which: Tensor, vectors: Tensor) -> None:
+        """Put vectors (n, D) in the rows of the codebook that the mask (K,) selects."""
+        self.vectors[which] = vectors

@@ -1,15 +1,16 @@
-"""Photographs to training crops, each a pure function of seed, step and index.
+"""Photographs to training crops, a few drawn ones among them, each a pure function of seed, step and index.
 
 Shapes: B crops a batch, S crop size in pixels. Crops are uint8 (S, S, 3), batches (B, S, S, 3).
 """
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from vqvae.config import require
 from vqvae.errors import DataError, ImageError
 from vqvae.pixels import decode_image
 from vqvae.sources import Source, group_of
+from vqvae.training.fonts import system_fonts
+from vqvae.training.rendered import render_crop
 
 RGB8 = NDArray[np.uint8]
 DRAWS = 100  # photographs tried for one crop before the source is called unusable
@@ -26,16 +29,27 @@ DRAWS = 100  # photographs tried for one crop before the source is called unusab
 
 @dataclass(frozen=True)
 class CropConfig:
-    """How crops are cut."""
+    """How crops are cut, and how many are not plain photographs."""
 
     size: int = 128  # pixels along a side
     min_scale: float = 0.4  # photographs are shrunk by a factor drawn from [min_scale, 1], never enlarged
     balance: float = 0.5  # a group of n photographs is drawn with weight n ** balance
+    grey: float = 0.02  # share of the photographs' crops that lose their colour
+    rendered: float = 0.05  # share of the crops that are drawn: text, screens, diagrams, flat colours
 
     def __post_init__(self) -> None:
         require(self.size >= 8, "crop size must be at least 8", self.size)
         require(0 < self.min_scale <= 1, "min_scale must lie in (0, 1]", self.min_scale)
         require(0 <= self.balance <= 1, "balance must lie in [0, 1]", self.balance)
+        require(0 <= self.grey <= 1, "grey must lie in [0, 1]", self.grey)
+        require(0 <= self.rendered <= 1, "rendered must lie in [0, 1]", self.rendered)
+
+
+class BatchShape(NamedTuple):
+    """What one step trains on."""
+
+    num_crops: int
+    size: int  # pixels along a side
 
 
 class Photographs:
@@ -71,11 +85,23 @@ class Photographs:
 
 
 class Crops:
-    """Endless batches of crops: random group, photograph, scale, place and flip."""
+    """Endless batches of crops: random group, photograph, scale, place and flip, or drawn ones.
 
-    def __init__(self, photographs: Photographs, keys: Sequence[str], config: CropConfig, seed: int) -> None:
+    Args:
+        shape: how many crops of what size a step takes.
+    """
+
+    def __init__(
+        self,
+        photographs: Photographs,
+        keys: Sequence[str],
+        config: CropConfig,
+        shape: Callable[[int], BatchShape],
+        seed: int,
+    ) -> None:
         self.config = config
         self._photographs = photographs
+        self._shape = shape
         self._seed = seed
         groups = Counter(group_of(key) for key in keys)
         self._groups = {name: [key for key in keys if group_of(key) == name] for name in sorted(groups)}
@@ -85,30 +111,31 @@ class Crops:
     def crop(self, step: int, index: int) -> RGB8:
         """One crop (S, S, 3)."""
         random = np.random.default_rng((self._seed, step, index))
+        size = self._shape(step).size
+        if random.random() < self.config.rendered:
+            return render_crop(random, size, system_fonts())
         names = list(self._groups)
         for _ in range(DRAWS):
             keys = self._groups[names[random.choice(len(names), p=self._weights)]]
             rgb = self._photographs.get(keys[random.integers(len(keys))])
             if rgb is not None:
-                return self._cut(rgb, random)
+                return self._cut(rgb, size, random)
         raise DataError(f"none of {DRAWS} photographs drawn for a crop could be decoded")
 
-    def batches(
-        self, first_step: int, batch_size: int, *, workers: int = 2, ahead: int = 3
-    ) -> Generator[RGB8]:
+    def batches(self, first_step: int, *, workers: int = 2, ahead: int = 3) -> Generator[RGB8]:
         """Batches (B, S, S, 3) of the steps from `first_step` on, cut by threads a few steps ahead."""
         with ThreadPoolExecutor(workers, thread_name_prefix="crops") as pool:
             pending: list[list[Future[RGB8]]] = []
             try:
                 for step in count(first_step):
-                    pending.append([pool.submit(self.crop, step, index) for index in range(batch_size)])
+                    indices = range(self._shape(step).num_crops)
+                    pending.append([pool.submit(self.crop, step, index) for index in indices])
                     if len(pending) > ahead:
                         yield np.stack([future.result() for future in pending.pop(0)])
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _cut(self, rgb: RGB8, random: np.random.Generator) -> RGB8:
-        size = self.config.size
+    def _cut(self, rgb: RGB8, size: int, random: np.random.Generator) -> RGB8:
         scale = random.uniform(self.config.min_scale, 1)
         rgb = pad_to_side(rgb, size)
         side = min(round(size / scale), *rgb.shape[:2])
@@ -118,7 +145,13 @@ class Crops:
         if side != size:
             resized = Image.fromarray(crop).resize((size, size), Image.Resampling.BICUBIC)
             crop = np.asarray(resized)
-        return crop[:, ::-1] if random.random() < 0.5 else crop
+        crop = crop[:, ::-1] if random.random() < 0.5 else crop
+        return to_grey(crop) if random.random() < self.config.grey else crop
+
+
+def to_grey(rgb: RGB8) -> RGB8:
+    """A photograph by its luma alone, in three equal channels."""
+    return np.asarray(Image.fromarray(rgb).convert("L").convert("RGB"))
 
 
 def centre_crop(rgb: RGB8, size: int) -> RGB8:

@@ -85,31 +85,31 @@ def train(
     photographs = Photographs(source, int(sitting.cache_gib * 2**30))
     training_keys, held_out_keys = split(source.keys)
     held_out = _held_out_crops(photographs, held_out_keys, HELD_OUT_SIZE // f * f)
-    trainer = Trainer(
-        model_config, config, Crops(photographs, training_keys, config.crops, config.seed), device, start
-    )
+    crops = Crops(photographs, training_keys, config.crops, config.batch_shape, config.seed)
+    trainer = Trainer(model_config, config, crops, device, start)
     run = _Run(out / "run", _identity(source, model_config, config, start))
     run.open_(trainer, resume=sitting.resume)
     log = RunLog(run.folder, trainer.step)
     named_bad: set[str] = set()
     figures: dict[str, float] = {}
     with (
-        closing(trainer.crops.batches(trainer.step, config.batch_size)) as batches,
+        closing(trainer.crops.batches(trainer.step)) as batches,
         _asked_to_stop() as stop,
         _progress(console) as progress,
     ):
         task = progress.add_task("", total=config.steps, completed=trainer.step, note="")
-        meter = _Meter(config.batch_size)
+        meter = _Meter()
         while trainer.step < config.steps and time.monotonic() < deadline and not stop:
             if trainer.starts_codebook_next:
                 log.event(trainer.step + 1, "k-means start")  # a part of this step
                 console.print(f"step {trainer.step}: k-means starts {len(trainer.code_counts)} codes")
-            meter.count(trainer.train_step_(next(batches)))
+            batch = next(batches)
+            meter.count(trainer.train_step_(batch), len(batch))
             step = trainer.step
             _name_bad(photographs, named_bad, console)
             if step % sitting.log_every == 0 or step == config.steps:
                 values = meter.read() | {
-                    "learning_rate": trainer.optimizer.param_groups[0]["lr"],
+                    "learning_rate": trainer.optimizers.learning_rate,
                     **_use("window_", trainer.usage_counts),
                 }
                 log.figures(step, "train", values)
@@ -161,14 +161,15 @@ def _groups(keys: list[str]) -> list[dict[str, Any]]:
 class _Meter:
     """Mean losses and throughput since it was last read."""
 
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
+    def __init__(self) -> None:
+        self._num_crops = 0
         self._steps: list[dict[str, Tensor]] = []
         self._since = time.monotonic()
 
-    def count(self, losses: dict[str, Tensor]) -> None:
+    def count(self, losses: dict[str, Tensor], num_crops: int) -> None:
         """One step's losses; they stay on their device, so that nothing waits for it."""
         self._steps.append(losses)
+        self._num_crops += num_crops
 
     def read(self) -> dict[str, float]:
         """The means, over the steps that had the loss, and crops per second."""
@@ -176,8 +177,8 @@ class _Meter:
         means = {name: [losses[name] for losses in self._steps if name in losses] for name in names}
         figures = {name: torch.stack(values).mean().item() for name, values in means.items()}
         now = time.monotonic()
-        figures["crops_per_second"] = len(self._steps) * self._batch_size / (now - self._since)
-        self._steps, self._since = [], now
+        figures["crops_per_second"] = self._num_crops / (now - self._since)
+        self._steps, self._num_crops, self._since = [], 0, now
         return figures
 
 

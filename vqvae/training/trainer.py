@@ -23,9 +23,9 @@ from vqvae.config import require
 from vqvae.errors import ConfigError, TrainingError
 from vqvae.model import Autoencoder, AutoencoderConfig, Reconstruction
 from vqvae.quantizers import flatten
-from vqvae.training.data import CropConfig, Crops
-from vqvae.training.losses import RECONSTRUCTION
-from vqvae.training.optimizers import adamw, averaged, learning_rate
+from vqvae.training.data import BatchShape, CropConfig, Crops
+from vqvae.training.losses import RECONSTRUCTION, ms_ssim_loss
+from vqvae.training.optimizers import METHODS, averaged, learning_rate
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Trained = Literal["all", "decoder"]
@@ -39,11 +39,16 @@ class TrainingConfig:
     trained: Trained = "all"  # "decoder": encoder and codebook stay as the model to begin from has them
     steps: int = 20_000
     batch_size: int = 16
+    large_crops: float = (
+        0.0  # share of the steps, the last ones, with crops of twice the side, a quarter as many
+    )
     crops: CropConfig = field(default_factory=CropConfig)
     loss: str = "l2"
+    ms_ssim_weight: float = 0.0  # of 1 - MS-SSIM, beside the loss
     warmup: float = 0.15  # share of the steps that train the autoencoder without its quantizer
     settled: float = 0.3  # share of the steps, the last ones, in which no dead code is restarted
     window: int = 100  # steps over which a code's use is counted
+    optimizer: str = "adamw"
     learning_rate: float = 6e-4
     ramp_steps: int = 200
     weight_decay: float = 0.01
@@ -60,10 +65,13 @@ class TrainingConfig:
         )
         require(self.steps >= 1, "steps must be at least 1", self.steps)
         require(self.batch_size >= 1, "batch_size must be at least 1", self.batch_size)
+        require(0 <= self.large_crops <= 1, "large_crops must lie in [0, 1]", self.large_crops)
         require(self.loss in RECONSTRUCTION, f"loss must be one of {', '.join(RECONSTRUCTION)}", self.loss)
+        require(self.ms_ssim_weight >= 0, "ms_ssim_weight must not be negative", self.ms_ssim_weight)
         require(0 <= self.warmup < 1, "warmup must lie in [0, 1)", self.warmup)
         require(0 <= self.settled <= 1, "settled must lie in [0, 1]", self.settled)
         require(self.window >= 1, "window must be at least 1", self.window)
+        require(self.optimizer in METHODS, f"optimizer must be one of {', '.join(METHODS)}", self.optimizer)
         require(self.learning_rate > 0, "learning_rate must be positive", self.learning_rate)
         require(0 <= self.averaging < 1, "averaging must lie in [0, 1)", self.averaging)
         require(self.ramp_steps >= 0, "ramp_steps must not be negative", self.ramp_steps)
@@ -75,6 +83,12 @@ class TrainingConfig:
             f"precision must be one of {', '.join(get_args(Precision))}",
             self.precision,
         )
+
+    def batch_shape(self, step: int) -> BatchShape:
+        """What a step trains on; k-means, as the step after the last, on crops of the first size."""
+        if (1 - self.large_crops) * self.steps <= step < self.steps:
+            return BatchShape(max(1, self.batch_size // 4), 2 * self.crops.size)
+        return BatchShape(self.batch_size, self.crops.size)
 
     @property
     def warmup_steps(self) -> int:
@@ -115,7 +129,7 @@ class Trainer:
             self.model.encoder.requires_grad_(False).eval()
             self.model.quantizer.requires_grad_(False).eval()
         self.average = averaged(self.model, config.averaging)
-        self.optimizer = adamw(self.model, config.learning_rate, config.weight_decay)
+        self.optimizers = METHODS[config.optimizer](self.model, config.learning_rate, config.weight_decay)
         self.step = 0  # steps done
         self.code_counts = torch.zeros(model_config.quantizer.codebook_size, dtype=torch.int64, device=device)
         self.usage_counts = self.code_counts.clone()  # of the last full window
@@ -144,15 +158,16 @@ class Trainer:
         rate = learning_rate(
             self.step, steps=config.steps, peak=config.learning_rate, ramp_steps=config.ramp_steps
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizers.set_learning_rate_(rate)
         images = to_images(crops, self.device)
         out = self._decode(images) if self._frozen else self._reconstruct(images, quantize)
         losses = {"reconstruction": self._loss(out.x_hat, images)}
+        if config.ms_ssim_weight:
+            losses["ms_ssim"] = config.ms_ssim_weight * ms_ssim_loss(out.x_hat, images)
         if out.quantized is not None:
             losses |= {"codebook": out.quantized.codebook_loss, "commitment": out.quantized.commitment_loss}
         loss = torch.stack(list(losses.values())).sum()
-        self.optimizer.zero_grad()
+        self.optimizers.zero_grad()
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         if not norm.isfinite():
@@ -160,7 +175,7 @@ class Trainer:
                 f"the gradient of step {self.step + 1} is not finite, its loss is {loss.item():g}; "
                 "begin again with a lower training.learning_rate or training.precision=float32"
             )
-        self.optimizer.step()
+        self.optimizers.step()
         self.step += 1
         if out.quantized is not None:
             self._follow_codes_(out.z_e.detach(), out.quantized.codes)
@@ -199,7 +214,7 @@ class Trainer:
         """Standardise a model's latents, and start its codebook by k-means over crops that no step sees."""
         num_latents = LATENTS_PER_CODE * self.model.config.quantizer.codebook_size
         latents: list[Tensor] = []
-        batches = self.crops.batches(self.config.steps, self.config.batch_size)
+        batches = self.crops.batches(self.config.steps)
         while sum(map(len, latents)) < num_latents:
             with self.autocast():
                 latents.append(flatten(model.encoder(to_images(next(batches), self.device)).float()))
@@ -218,7 +233,7 @@ class Trainer:
             "step": self.step,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": self.optimizers.state_dict(),
             "code_counts": self.code_counts,
             "usage_counts": self.usage_counts,
         }
@@ -228,7 +243,7 @@ class Trainer:
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizers.load_state_dict(state["optimizers"])
         self.code_counts.copy_(state["code_counts"])
         self.usage_counts.copy_(state["usage_counts"])
 

@@ -4,7 +4,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vqvae.model.blocks import Chain, Conv, Local, ReLU, ResidualBlock, Shuffle, Span, Unshuffle, stage, up
+from vqvae.model.blocks import (
+    Chain,
+    Conv,
+    Local,
+    PositionNorm,
+    ReLU,
+    ResidualBlock,
+    Shuffle,
+    Span,
+    Unshuffle,
+    stage,
+    up,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +67,16 @@ def test_pieces_know_what_they_read():
     # 3 cells of the block's output are 7 of its input, whose 28 pixels and one more on either side are read
     assert Chain(Conv(1, 1, 3), Unshuffle(4), ResidualBlock(16)).reads(Span(0, 3)) == Span(-9, 21)
     assert isinstance(Chain(), Local)
+
+
+def test_a_position_is_normalised_by_its_own_channels_alone():
+    x = torch.tensor([[3.0, 0.0], [4.0, 2.0]]).view(1, 2, 1, 2)  # two channels, two positions
+    y = PositionNorm(2, eps=0.0)(x)
+    # roots of the mean squares: sqrt(25 / 2) and sqrt(4 / 2)
+    torch.testing.assert_close(y[0, :, 0, 0], torch.tensor([3.0, 4.0]) / 12.5**0.5)
+    torch.testing.assert_close(y[0, :, 0, 1], torch.tensor([0.0, 2.0]) / 2**0.5)
+    assert PositionNorm(2).reads(Span(3, 4)) == Span(3, 4)
+    assert ResidualBlock(2, "position").reads(Span(0, 1)) == ResidualBlock(2).reads(Span(0, 1))
 
 
 def test_a_residual_block_starts_as_the_identity():

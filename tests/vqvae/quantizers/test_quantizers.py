@@ -34,7 +34,8 @@ def test_a_configuration_builds_its_own_quantizer(method):
 
 @pytest.mark.parametrize("variables", [{}, {"method": "fsq"}, {"method": None}])
 def test_unknown_method_is_rejected_by_name(variables):
-    with pytest.raises(ConfigError, match=r"quantizer method must be one of ema, vq, got (None|'fsq')"):
+    message = r"quantizer method must be one of ema, vq, simvq, got (None|'fsq')"
+    with pytest.raises(ConfigError, match=message):
         quantizer_config_from_dict(variables)
 
 

@@ -67,7 +67,7 @@ def test_the_codebook_is_a_parameter_and_updates_are_left_to_the_optimizer():
     before = quantizer.codebook.detach().clone()
     quantizer.update_(z_e, quantized.codes)
     assert torch.equal(quantizer.codebook, before)
-    assert [name for name, _ in quantizer.named_parameters()] == ["codebook"]
+    assert [name for name, _ in quantizer.named_parameters()] == ["vectors"]
 
 
 def test_codebook_weight_must_be_positive():

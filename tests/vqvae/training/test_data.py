@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from vqvae.errors import ConfigError, DataError
 from vqvae.pixels import encode_image
-from vqvae.training.data import DRAWS, CropConfig, Crops, Photographs, centre_crop, split
+from vqvae.training.data import (
+    DRAWS,
+    BatchShape,
+    CropConfig,
+    Crops,
+    Photographs,
+    centre_crop,
+    split,
+    to_grey,
+)
 
 ROOMY = 2**30
 
@@ -33,34 +42,43 @@ def noise(width, height, seed):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def crops_of(files, seed=0, cache_bytes=ROOMY, **config):
+def crops_of(files, seed=0, cache_bytes=ROOMY, shape=None, **config):
     photographs = Photographs(Files(files), cache_bytes)
-    return Crops(photographs, photographs.source.keys, CropConfig(**{"size": 16} | config), seed)
+    crop_config = CropConfig(**{"size": 16, "grey": 0, "rendered": 0} | config)
+    shape = shape or (lambda _: BatchShape(5, crop_config.size))
+    return Crops(photographs, photographs.source.keys, crop_config, shape, seed)
 
 
 FOUR = {f"{i}.png": encode_image(noise(40 + 9 * i, 70 - 9 * i, i)) for i in range(4)}
 
 
-def test_a_crop_is_a_function_of_seed_step_and_index():
-    crops = crops_of(FOUR)
+@pytest.mark.parametrize("config", [{}, {"grey": 0.3, "rendered": 0.5}])
+def test_a_crop_is_a_function_of_seed_step_and_index(config):
+    crops = crops_of(FOUR, **config)
     first = {(step, index): crops.crop(step, index) for step in range(4) for index in range(3)}
-    again = crops_of(FOUR, cache_bytes=0)
+    again = crops_of(FOUR, cache_bytes=0, **config)
     for step, index in reversed(first):
         assert np.array_equal(again.crop(step, index), first[step, index])
     assert len({crop.tobytes() for crop in first.values()}) == len(first)
-    others = [crops_of(FOUR, seed=1).crop(0, 0), crops.crop(1, 0), crops.crop(0, 1)]
+    others = [crops_of(FOUR, seed=1, **config).crop(0, 0), crops.crop(1, 0), crops.crop(0, 1)]
     assert all(not np.array_equal(first[0, 0], other) for other in others)
 
 
 @pytest.mark.parametrize(("workers", "ahead"), [(1, 0), (2, 3), (7, 5)])
 def test_batches_do_not_depend_on_threads_or_on_where_they_begin(workers, ahead):
-    crops = crops_of(FOUR)
+    crops = crops_of(FOUR, rendered=0.5)
     for first_step in (0, 3):
-        batches = crops_of(FOUR).batches(first_step, 5, workers=workers, ahead=ahead)
+        batches = crops_of(FOUR, rendered=0.5).batches(first_step, workers=workers, ahead=ahead)
         for step, batch in enumerate(islice(batches, 4), first_step):
             assert batch.shape == (5, 16, 16, 3)
             assert np.array_equal(batch, [crops.crop(step, index) for index in range(5)])
         batches.close()
+
+
+def test_a_batch_has_the_shape_of_its_step():
+    batches = crops_of(FOUR, shape=lambda step: BatchShape(5 - step, 8 + step), rendered=0.5).batches(0)
+    assert [batch.shape for batch in islice(batches, 3)] == [(5, 8, 8, 3), (4, 9, 9, 3), (3, 10, 10, 3)]
+    batches.close()
 
 
 def test_at_full_scale_a_crop_is_a_piece_of_its_photograph():
@@ -111,6 +129,42 @@ def test_a_group_of_n_photographs_is_drawn_with_weight_n_to_the_balance(balance,
         assert abs(greys.count(grey) / 1000 - share) < 4 * deviation
 
 
+def is_grey(crop):
+    return (crop == crop[..., :1]).all()
+
+
+def test_shares_of_the_crops_are_drawn_and_of_the_photographs_grey():
+    config = {"grey": 0.2, "rendered": 0.3, "size": 8, "min_scale": 1.0}
+    plain, mixed = crops_of(FOUR, **config | {"grey": 0, "rendered": 0}), crops_of(FOUR, **config)
+    num_drawn = num_grey = 0
+    for step in range(1000):
+        photograph, crop = plain.crop(step, 0), mixed.crop(step, 0)
+        if np.array_equal(crop, to_grey(photograph)):
+            num_grey += 1
+        elif not np.array_equal(crop, photograph):  # where none is drawn, the photograph is as it was
+            num_drawn += 1
+    for num, share in ((num_drawn, 0.3), (num_grey, 0.7 * 0.2)):
+        assert abs(num / 1000 - share) < 4 * (share * (1 - share) / 1000) ** 0.5
+
+
+def test_by_default_a_few_crops_are_drawn():
+    assert 0 < CropConfig().rendered <= 0.05
+
+
+def test_no_crop_or_every_crop_can_be_drawn():
+    assert not any(is_grey(crops_of(FOUR).crop(step, 0)) for step in range(50))
+    crops = crops_of(BAD, rendered=1)
+    assert len({crops.crop(step, 0).tobytes() for step in range(50)}) > 45
+    assert crops._photographs.source.num_reads == 0
+
+
+def test_grey_is_luma():
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [9, 9, 9]]], np.uint8)
+    greys = to_grey(colours)
+    assert is_grey(greys)
+    assert greys[0, :, 0].tolist() == [76, 150, 29, 255, 9]  # 255 times 0.299, 0.587, 0.114
+
+
 BAD = {"bad.jpg": b"\xff\xd8\xff no photograph", "text.png": b"text", "gone.png": None}
 
 
@@ -142,7 +196,7 @@ def test_nothing_but_bad_photographs_is_an_error():
     with pytest.raises(DataError, match=f"none of {DRAWS} photographs drawn for a crop could be decoded"):
         crops_of(BAD).crop(0, 0)
     with pytest.raises(DataError, match="could be decoded"):
-        next(crops_of(BAD).batches(0, 2))
+        next(crops_of(BAD).batches(0))
 
 
 def test_photographs_are_kept_as_long_as_there_is_room():
@@ -186,6 +240,8 @@ def test_a_split_of_a_grown_folder_moves_no_photograph_back():
         ({"min_scale": 0}, r"min_scale must lie in \(0, 1\], got 0"),
         ({"min_scale": 1.5}, r"min_scale must lie in \(0, 1\], got 1.5"),
         ({"balance": -1}, r"balance must lie in \[0, 1\], got -1"),
+        ({"grey": 2}, r"grey must lie in \[0, 1\], got 2"),
+        ({"rendered": -0.5}, r"rendered must lie in \[0, 1\], got -0.5"),
     ],
 )
 def test_values_off_their_rule_are_rejected_by_name(variables, message):

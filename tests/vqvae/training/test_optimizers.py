@@ -1,10 +1,13 @@
+import copy
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from vqvae.training.optimizers import adamw, averaged, learning_rate
+from vqvae.model.blocks import Conv
+from vqvae.training.optimizers import METHODS, adamw, averaged, learning_rate, muon
 
 
 def rate(step, steps=100, ramp_steps=10):
@@ -87,3 +90,53 @@ def test_only_the_kernels_of_convolutions_decay():
     torch.testing.assert_close(model["conv"].weight, 0.95 * before["conv.weight"])
     for name in ("conv.bias", "codebook", "frozen"):
         assert torch.equal(model.get_parameter(name), before[name]), name
+
+
+def a_model():
+    torch.manual_seed(0)
+    return nn.ModuleDict({"stem": Conv(3, 32, 3), "middle": Conv(32, 64, 3), "head": Conv(64, 8, 1)})
+
+
+def test_muon_moves_a_kernel_by_an_orthogonal_matrix_of_the_size_of_adamw():
+    model = a_model()
+    optimizers = muon(model, learning_rate=0.01, weight_decay=0.0)
+    before = model["middle"].weight.detach().clone()
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizers.step()
+    moved = (before - model["middle"].weight.detach()).permute(0, 2, 3, 1).reshape(64, -1)
+    # 0.2 of the rate, but for the spread that five rounds of Newton-Schulz leave
+    assert moved.square().mean().sqrt() == pytest.approx(0.2 * 0.01, rel=0.25)
+    values = torch.linalg.svdvals(moved)
+    assert values.max() / values.min() < 2
+
+
+def test_muon_takes_the_kernels_between_wide_layers_and_adamw_the_rest():
+    model = a_model()
+    optimizers = muon(model, learning_rate=0.1, weight_decay=0.0)
+    kernels, others = optimizers._optimizers
+    assert [matrix.shape for group in kernels.param_groups for matrix in group["params"]] == [(64, 9 * 32)]
+    assert sum(len(group["params"]) for group in others.param_groups) == 5  # two kernels, three biases
+    assert kernels.param_groups[0]["params"][0].data_ptr() == model["middle"].weight.data_ptr()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_optimizer_that_is_saved_and_loaded_goes_on_as_it_was(method):
+    def step_(model, optimizers):
+        optimizers.zero_grad()
+        assert all(parameter.grad is None for parameter in model.parameters())
+        loss = sum((parameter - 1).square().sum() for parameter in model.parameters())
+        loss.backward()
+        optimizers.set_learning_rate_(0.01)
+        optimizers.step()
+
+    model, again = a_model(), a_model()
+    optimizers, others = (METHODS[method](m, 0.1, 0.01) for m in (model, again))
+    step_(model, optimizers)
+    again.load_state_dict(model.state_dict())
+    others.load_state_dict(copy.deepcopy(optimizers.state_dict()))  # as from a file
+    assert others.learning_rate == 0.01
+    step_(model, optimizers)
+    step_(again, others)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, again.get_parameter(name)), name

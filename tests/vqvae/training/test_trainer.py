@@ -39,14 +39,17 @@ def trainer(quantizer=None, **config):
         DecoderConfig(**SHAPE, full_width=4),
     )
     training_config = TrainingConfig(crops=CropConfig(size=16), **settings)
-    crops = Crops(Photographs(Picture(), 2**20), Picture.keys, training_config.crops, training_config.seed)
+    photographs = Photographs(Picture(), 2**20)
+    crops = Crops(
+        photographs, Picture.keys, training_config.crops, training_config.batch_shape, training_config.seed
+    )
     return Trainer(model_config, training_config, crops, CPU)
 
 
 def steps_(trainer, stop):
     """Train until `stop` steps are done; returns the losses of the last one."""
     losses = {}
-    with closing(trainer.crops.batches(trainer.step, trainer.config.batch_size)) as batches:
+    with closing(trainer.crops.batches(trainer.step)) as batches:
         while trainer.step < stop:
             losses = trainer.train_step_(next(batches))
     return losses
@@ -120,7 +123,7 @@ def test_the_codebook_starts_on_standardised_latents():
     steps_(run, 6)
     run.start_codebook_(run.model)
     # the sample: 24 latents a code, from crops that no step sees; here 192, three batches of them
-    batches = run.crops.batches(run.config.steps, run.config.batch_size)
+    batches = run.crops.batches(run.config.steps)
     images = to_images(np.concatenate([next(batches) for _ in range(3)]), CPU)
     with torch.no_grad():
         latents = flatten(run.model.encoder(images))
@@ -146,8 +149,21 @@ def test_the_rate_follows_the_step():
     rates = []
     for step in (1, 2, 11):
         steps_(run, step)
-        rates.append(run.optimizer.param_groups[0]["lr"])
+        rates.append(run.optimizers.learning_rate)
     assert rates == [0.5, 1.0, pytest.approx(0.5868, abs=1e-4)]  # (1 + cos(8 / 18 of 180 degrees)) / 2
+
+
+def test_late_steps_have_crops_of_twice_the_side_and_a_quarter_as_many():
+    config = TrainingConfig(steps=8, batch_size=12, large_crops=0.25, crops=CropConfig(size=16))
+    shapes = [config.batch_shape(step) for step in range(9)]
+    assert shapes == [(12, 16)] * 6 + [(3, 32)] * 2 + [(12, 16)]  # the ninth is for k-means
+
+
+def test_ms_ssim_is_added_by_its_weight():
+    plain, both = steps_(trainer(), 1), steps_(trainer(ms_ssim_weight=0.5), 1)
+    assert "ms_ssim" not in plain
+    assert both["reconstruction"] == plain["reconstruction"]
+    assert 0 < both["ms_ssim"] <= 0.5
 
 
 def test_use_is_counted_over_windows():
@@ -190,13 +206,13 @@ def test_a_gradient_that_is_not_finite_ends_the_run_before_it_spoils_the_weights
 def test_gradients_are_clipped(monkeypatch):
     run = trainer(clip=0.25)
     norms = []
-    step = run.optimizer.step
+    step = run.optimizers.step
 
     def measured(*args):
         norms.append(torch.cat([p.grad.flatten() for p in run.model.parameters()]).norm().item())
         return step(*args)
 
-    monkeypatch.setattr(run.optimizer, "step", measured)
+    monkeypatch.setattr(run.optimizers, "step", measured)
     steps_(run, 4)
     assert max(norms) == pytest.approx(0.25, rel=1e-3)
 
@@ -241,7 +257,10 @@ def test_generators_are_functions_of_their_integers():
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"loss": "l3"}, "loss must be one of l2, got l3"),
+        ({"loss": "l3"}, "loss must be one of l2, l1, charbonnier, root_l2, got l3"),
+        ({"ms_ssim_weight": -1}, "ms_ssim_weight must not be negative, got -1"),
+        ({"optimizer": "sgd"}, "optimizer must be one of adamw, muon, got sgd"),
+        ({"large_crops": 1.5}, r"large_crops must lie in \[0, 1\], got 1.5"),
         ({"warmup": 1.0}, r"warmup must lie in \[0, 1\), got 1.0"),
         ({"settled": 1.5}, r"settled must lie in \[0, 1\], got 1.5"),
         ({"window": 0}, "window must be at least 1, got 0"),
