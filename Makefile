@@ -1,4 +1,4 @@
-# make serve | test | check | train: each installs what it needs into .venv, then does it. `make` lists them.
+# make serve | test | check | train | quality: each installs what it needs into .venv, then does it. `make` lists them.
 #
 # A finished step of the installation leaves a stamp in .venv. A step that was cut short left none, and one that
 # is older than pyproject.toml or constraints.txt is out of date: both are done again.
@@ -8,7 +8,10 @@ PORT ?= 8000
 TORCH ?= auto
 # A folder with the Kodak photographs, for the tests that want them
 KODAK ?=
-# More words for pytest (make test) or `vqvae train` (make train)
+# For `make quality`: a folder of sets of images to measure on, and the photographs that the models were trained on
+BENCH ?= ../shared/data/bench
+PHOTOS ?= ../shared/data/photos
+# More words for pytest (make test), `vqvae train` (make train) or `vqvae quality` (make quality)
 ARGS ?=
 
 VENV := .venv
@@ -20,7 +23,7 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 MEND := find $(VENV)/lib/python3*/site-packages -maxdepth 1 -name '*.dist-info' \
 	! -exec test -e {}/INSTALLER \; -exec rm -r {} +
 
-.PHONY: help serve test check train clean
+.PHONY: help serve test check train quality clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -29,6 +32,7 @@ help:
 	@echo 'make test     run the tests; KODAK=FOLDER adds those on the Kodak photographs, ARGS=--slow the slow ones'
 	@echo 'make check    lint, format, types, imports'
 	@echo 'make train    train a model: make train ARGS="PHOTOS OUT"; .venv/bin/vqvae train --help tells more'
+	@echo 'make quality  measure the models in weights/ beside JPEG and others: BENCH=FOLDER PHOTOS=FOLDER; some minutes'
 	@echo 'make clean    remove .venv and every cache'
 	@echo 'Each installs what it needs into .venv first. TORCH=cpu or TORCH=cuda chooses the build of torch;'
 	@echo 'without it, the small CPU build is taken unless there is an NVIDIA card.'
@@ -48,13 +52,17 @@ check: $(VENV)/.check
 train: $(VENV)/.train
 	@exec $(VENV)/bin/vqvae train $(ARGS)
 
+quality: $(VENV)/.quality
+	@exec $(VENV)/bin/vqvae quality $(BENCH) $(PHOTOS) --record \
+	  $(foreach file,README.md $(wildcard weights/*/README.md),--into $(file)) $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find vqvae service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- installation: .python, then .torch, then one stamp for each extra of pyproject.toml ------------------
 
-$(VENV)/.service $(VENV)/.train $(VENV)/.test $(VENV)/.check: $(VENV)/.torch-$(TORCH) pyproject.toml constraints.txt
+$(VENV)/.service $(VENV)/.train $(VENV)/.quality $(VENV)/.test $(VENV)/.check: $(VENV)/.torch-$(TORCH) pyproject.toml constraints.txt
 	@echo 'installing the extra "$(@F:.%=%)" into $(VENV)'
 	@$(MEND)
 	@$(INSTALL) --no-build-isolation --editable '.[$(@F:.%=%)]'

@@ -26,6 +26,7 @@ OF_EXTRAS = [
     "torch",
     "safetensors",
     "tensorboard",
+    "matplotlib",
     "fastapi",
     "starlette",
     "uvicorn",

@@ -106,3 +106,12 @@ def test_readme_commands_do_what_it_says(block: Block, folder: Path, request: py
     assert done.returncode == 0, done.stderr
     if block.output is not None and not agree(block.output, done.stdout):
         pytest.fail(f"README: this prints\n{block.output}but it printed\n{done.stdout}", pytrace=False)
+
+
+def test_figures_are_those_that_make_quality_wrote() -> None:
+    report = (ROOT / "weights/figures/quality.md").read_text("utf-8").splitlines()
+    documents = [ROOT / "README.md", *sorted(ROOT.glob("weights/*/README.md"))]
+    for path in documents:
+        blocks = re.findall(r"<!-- quality: .*? -->\n(.*?)<!-- end -->", path.read_text("utf-8"), re.S)
+        assert blocks, path
+        assert set("".join(blocks).splitlines()) <= set(report), path

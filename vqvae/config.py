@@ -13,9 +13,22 @@ from vqvae.errors import ConfigError
 Config = TypeVar("Config")
 
 
+def later(default: Any) -> Any:
+    """A variable that came after models were published: left out of JSON where it has its default.
+
+    So the fingerprints of those models, which are of their JSON, stay.
+    """
+    return dataclasses.field(default=default, metadata={"later": True})
+
+
 def to_dict(config: object) -> dict[str, Any]:
     """The variables of a frozen dataclass, nested ones included, ready for JSON."""
-    return dataclasses.asdict(cast(Any, config))
+    variables = {}
+    for field in dataclasses.fields(cast(Any, config)):
+        value = getattr(config, field.name)
+        if not field.metadata.get("later") or value != field.default:
+            variables[field.name] = to_dict(value) if dataclasses.is_dataclass(value) else value
+    return variables
 
 
 def from_dict(cls: type[Config], variables: Mapping[str, Any]) -> Config:

@@ -1,13 +1,13 @@
 """How good a tokenizer is on a set of images: fidelity image by image, use of the codebook over the whole.
 
-PSNR and SSIM are means over the images, each over those where it is defined. Bits per pixel are all bits of
-the set over all its pixels, so a large image counts for more. Usage, perplexity and entropy are of all codes
-of the set together; they depend on how many there are, so `num_codes` stands beside them.
+PSNR, SSIM and MS-SSIM are means over the images, each over those where it is defined. Bits per pixel are all
+bits of the set over all its pixels, so a large image counts for more. Usage, perplexity and entropy are of
+all codes of the set together; they depend on how many there are, so `num_codes` stands beside them.
 
 Shapes: K codebook size.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class ImageFigures:
     height: int
     psnr: float | None  # dB; None where the reconstruction equals the image
     ssim: float | None  # None where a side is under 11
+    ms_ssim: float | None  # None where a side is under 176
     bits_per_pixel: float  # raw
 
 
@@ -49,6 +50,7 @@ class Evaluation:
     decoder: str
     psnr: float | None  # dB, mean over the images that have one; None where none has
     ssim: float | None  # mean, likewise
+    ms_ssim: float | None  # mean, likewise
     bits_per_pixel: float  # raw: h·w·log2 K of every image, over the pixels of all
     entropy_bits_per_pixel: float  # by the empirical entropy of the set's codes, order 0
     usage: float  # share of K that occurs in the set
@@ -87,8 +89,15 @@ def evaluate(
             grid = tokenizer.encode_rgb8(rgb)
             x_hat = tokenizer.decode_rgb8(grid)
             counts += np.bincount(grid.codes.ravel(), minlength=space.codebook_size)
-            psnr, ssim = metrics.psnr(rgb, x_hat), metrics.ssim(rgb, x_hat)
-            outcome = ImageFigures(key, grid.width, grid.height, psnr, ssim, grid.bits_per_pixel)
+            outcome = ImageFigures(
+                key,
+                grid.width,
+                grid.height,
+                psnr=metrics.psnr(rgb, x_hat),
+                ssim=metrics.ssim(rgb, x_hat),
+                ms_ssim=metrics.ms_ssim(rgb, x_hat),
+                bits_per_pixel=grid.bits_per_pixel,
+            )
             images.append(outcome)
         if on_image is not None:
             on_image(outcome)
@@ -101,8 +110,9 @@ def evaluate(
         model=space.model,
         fingerprint=space.fingerprint,
         decoder=tokenizer.decoder_name,
-        psnr=_mean(image.psnr for image in images),
-        ssim=_mean(image.ssim for image in images),
+        psnr=metrics.mean(image.psnr for image in images),
+        ssim=metrics.mean(image.ssim for image in images),
+        ms_ssim=metrics.mean(image.ms_ssim for image in images),
         bits_per_pixel=sum(image.bits_per_pixel * image.width * image.height for image in images)
         / num_pixels,
         entropy_bits_per_pixel=metrics.entropy_bits(counts) * num_codes / num_pixels,
@@ -112,8 +122,3 @@ def evaluate(
         images=tuple(images),
         skipped=tuple(skipped),
     )
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None

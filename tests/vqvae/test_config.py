@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqvae.config import from_dict, require, to_dict
+from vqvae.config import from_dict, later, require, to_dict
 from vqvae.errors import ConfigError
 
 
@@ -43,6 +43,17 @@ def test_a_configuration_survives_json(cart):
 
 def test_absent_variables_have_their_defaults():
     assert from_dict(Cart, {"name": "red", "wheel": {}}) == Cart("red", Wheel(0.3), (1, 2), "thin", False)
+
+
+def test_a_later_variable_is_left_out_where_it_has_its_default():
+    @dataclass(frozen=True)
+    class Bicycle:
+        gears: int = 1
+        brake: Literal["none", "disc"] = later("none")
+
+    assert to_dict(Bicycle()) == {"gears": 1}  # as before there were brakes
+    assert from_dict(Bicycle, {"gears": 1}) == Bicycle()
+    assert to_dict(Bicycle(brake="disc")) == {"gears": 1, "brake": "disc"}
 
 
 def test_unknown_variable_is_rejected_by_name():

@@ -71,6 +71,16 @@ def test_means_leave_out_the_undefined(found):
     assert found.psnr == pytest.approx(20 * math.log10(255))
     assert [row.ssim is None for row in found.images] == [True, True, False]
     assert found.ssim == found.images[2].ssim
+    assert found.ms_ssim is None
+
+
+def test_ms_ssim_is_the_mean_of_images_large_enough():
+    found = evaluate(
+        ByHand(), Images(a=grey(176, 180, level=100), b=grey(176, 176, 50), c=grey(175, 176, 50))
+    )
+    assert [row.ms_ssim is None for row in found.images] == [False, False, True]
+    assert found.images[1].ms_ssim == pytest.approx(1)
+    assert found.ms_ssim == (found.images[0].ms_ssim + found.images[1].ms_ssim) / 2
 
 
 def test_bits_per_pixel_are_all_bits_over_all_pixels(found):
@@ -99,10 +109,19 @@ def test_nothing_defined_is_no_mean():
 def test_json_has_the_promised_keys(found):
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert set(data) == {
-        *("psnr", "ssim", "bits_per_pixel", "entropy_bits_per_pixel", "usage", "perplexity", "images"),
+        *(
+            "psnr",
+            "ssim",
+            "ms_ssim",
+            "bits_per_pixel",
+            "entropy_bits_per_pixel",
+            "usage",
+            "perplexity",
+            "images",
+        ),
         *("model", "fingerprint", "decoder", "num_codes", "skipped"),
     }
-    assert set(data["images"][0]) == {"key", "width", "height", "psnr", "ssim", "bits_per_pixel"}
+    assert set(data["images"][0]) == {"key", "width", "height", "psnr", "ssim", "ms_ssim", "bits_per_pixel"}
     assert data["images"][1]["psnr"] is None
     assert data["skipped"][1] == {"key": "gone", "reason": "gone cannot be read"}
 

@@ -12,11 +12,16 @@ from typing import Annotated
 import typer
 
 import vqvae
-from vqvae.cli import decode, encode, evaluate, info, reconstruct, train
+from vqvae.cli import decode, encode, evaluate, info, quality, reconstruct, train
 from vqvae.cli.terminal import reason, say
 from vqvae.errors import MissingExtraError, VqvaeError
 
-_EXTRA_OF = {"torch": "model", "safetensors": "model", "tensorboard": "train"}  # module -> what brings it
+_EXTRA_OF = {  # module -> what brings it
+    "torch": "model",
+    "safetensors": "model",
+    "tensorboard": "train",
+    "matplotlib": "quality",
+}
 
 
 def _help_of(command: Callable[..., None]) -> str:
@@ -63,6 +68,7 @@ for _command in (
     reconstruct.reconstruct,
     info.info,
     evaluate.evaluate,
+    quality.quality,
     train.train,
 ):
     app.command(help=_help_of(_command))(_command)

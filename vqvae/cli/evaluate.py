@@ -39,9 +39,9 @@ def evaluate(
 ) -> None:
     """Measure how well a model keeps a set of images.
 
-    Prints PSNR (dB), SSIM and bits per pixel of every image, their means, and over the codes of the whole
-    set: bits per pixel by entropy, the share of the codebook in use, perplexity. Images that cannot be read
-    are skipped and named.
+    Prints PSNR (dB), SSIM, MS-SSIM and bits per pixel of every image, their means, and over the codes of the
+    whole set: bits per pixel by entropy, the share of the codebook in use, perplexity. Images that cannot be
+    read are skipped and named.
 
         vqvae evaluate photo-f8 kodak/
         vqvae evaluate runs/mine kodak/ --json figures.json
@@ -84,6 +84,7 @@ def _table(evaluation: "Evaluation") -> "Table":
     table.add_column("pixels", justify="right", no_wrap=True)
     table.add_column("PSNR dB", _figure(evaluation.psnr, 2), justify="right", no_wrap=True)
     table.add_column("SSIM", _figure(evaluation.ssim, 4), justify="right", no_wrap=True)
+    table.add_column("MS-SSIM", _figure(evaluation.ms_ssim, 4), justify="right", no_wrap=True)
     table.add_column("bits/pixel", _figure(evaluation.bits_per_pixel, 3), justify="right", no_wrap=True)
     for image in evaluation.images:
         table.add_row(
@@ -91,6 +92,7 @@ def _table(evaluation: "Evaluation") -> "Table":
             f"{image.width}x{image.height}",
             _figure(image.psnr, 2),
             _figure(image.ssim, 4),
+            _figure(image.ms_ssim, 4),
             _figure(image.bits_per_pixel, 3),
         )
     return table
@@ -106,12 +108,16 @@ def _summary(evaluation: "Evaluation", codebook_size: int) -> list[str]:
         f"entropy {evaluation.entropy_bits_per_pixel:.3f} bits/pixel, usage {evaluation.usage:.1%}, "
         f"perplexity {evaluation.perplexity:.0f} of {codebook_size}",
     ]
-    with_psnr = sum(image.psnr is not None for image in images)
-    with_ssim = sum(image.ssim is not None for image in images)
-    if with_psnr < len(images):
-        lines.append(f"mean PSNR is of {with_psnr} of them; the others equal their reconstructions")
-    if with_ssim < len(images):
-        lines.append(f"mean SSIM is of {with_ssim} of them; the others have a side under 11 pixels")
+    for name, values, why in (
+        ("PSNR", [image.psnr for image in images], "equal their reconstructions"),
+        ("SSIM", [image.ssim for image in images], "have a side under 11 pixels"),
+        ("MS-SSIM", [image.ms_ssim for image in images], "have a side under 176 pixels"),
+    ):
+        num_defined = sum(value is not None for value in values)
+        if num_defined == 0:
+            lines.append(f"no {name}, for all of them {why}")
+        elif num_defined < len(images):
+            lines.append(f"mean {name} is of {num_defined} of them; the others {why}")
     if evaluation.skipped:
         lines.append(f"skipped, for they could not be read: {len(evaluation.skipped)} of {total}")
     return lines

@@ -38,6 +38,14 @@ def train(
         str | None,
         typer.Option("--from", metavar="NAME|FOLDER", help="Begin from this model, without warm-up."),
     ] = None,
+    decoder: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The decoder to train. A new one begins as the faithful. With training.trained=decoder the "
+            "others of --from stay.",
+        ),
+    ] = "faithful",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in OUT stopped, exactly.")
     ] = False,
@@ -62,22 +70,29 @@ def train(
     A second run may give a finished model a better decoder for the same codes.
 
         vqvae train photos/ runs/better --from runs/mine --set training.trained=decoder
+
+    Or a second decoder, here one for looks, that stands beside the first.
+
+        vqvae train photos/ runs/both --from runs/mine --decoder vivid \\
+            --set training.trained=decoder --set training.optimizer=adamw \\
+            --set training.learning_rate=3e-4 --set training.perceptual_weight=0.3 \\
+            --set training.adversarial_weight=0.8
     """
     import torch  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
-    from vqvae.checkpoint import load_model  # noqa: PLC0415
     from vqvae.config import from_dict, to_dict  # noqa: PLC0415
     from vqvae.model import AutoencoderConfig  # noqa: PLC0415
-    from vqvae.training import Sitting, TrainingConfig  # noqa: PLC0415
+    from vqvae.training import Sitting, TrainingConfig, load_start  # noqa: PLC0415
     from vqvae.training import train as run  # noqa: PLC0415
+    from vqvae.training.start import of_decoder  # noqa: PLC0415
 
     recipe: dict[str, Any] = {"model": AutoencoderConfig().to_dict(), "training": to_dict(TrainingConfig())}
     if config is not None:
-        recipe = read_recipe(config)
-    start = None if from_ is None else load_model(from_)
+        recipe = read_recipe(config, decoder)
+    start = None if from_ is None else load_start(from_, decoder)
     if start is not None:
-        recipe["model"] = start.card.config().to_dict()
+        recipe["model"] = start.model.card.config(start.decoder).to_dict()
     if steps is not None:
         recipe["training"]["steps"] = steps
     for assignment in set_ or []:
@@ -100,17 +115,19 @@ def train(
         console=console,
         training_data=None if data_card is None else read_data_card(data_card),
         start=start,
+        decoder=decoder,
     )
-    figures = card.figures["held_out"]
-    steps_done = card.recipe["steps_done"]
+    figures = of_decoder(card.figures, decoder)["held_out"]
+    steps_done = of_decoder(card.recipe, decoder)["steps_done"]
     console.print(f"{card.space.short} is in {out}: {steps_done} steps, held-out {figures['psnr']:.2f} dB")
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
-    """The `model` and `training` variables of a recipe file or of a model.json."""
+def read_recipe(path: Path, decoder: str = "faithful") -> dict[str, Any]:
+    """The `model` and `training` variables of a recipe file or of a model.json, there those of a decoder."""
     try:
         data = json.loads(path.read_text("utf-8"))
         data = data.get("recipe", data)
+        data = data.get("decoders", {}).get(decoder, data)
         return {"model": dict(data["model"]), "training": dict(data["training"])}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no recipe with `model` and `training`: {error}") from error

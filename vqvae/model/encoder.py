@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from vqvae.config import require
+from vqvae.config import later, require
 from vqvae.model.blocks import Chain, Conv, Norm, ReLU, Span, down, stage
 
 
@@ -19,7 +19,7 @@ class PyramidConfig:
     patch: int = 4
     widths: tuple[int, ...] = (128, 256)
     blocks: tuple[int, ...] = (1, 2)
-    norm: Norm = "none"  # before every residual block, over the channels of a position
+    norm: Norm = later("none")  # before every residual block, over the channels of a position
 
     def __post_init__(self) -> None:
         require(self.patch >= 1, "patch must be at least 1", self.patch)

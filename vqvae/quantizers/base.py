@@ -32,7 +32,7 @@ class CodebookConfig:
     codebook_size: int = 4096
     codebook_dim: int = 8
     commitment_weight: float = 0.25
-    dead_code_threshold: float = 0.03  # a code used less than this share of the mean count is dead
+    dead_code_threshold: float = 0.2  # a code used less than this share of the mean count is dead
 
     def __post_init__(self) -> None:
         require(2 <= self.codebook_size <= 2**32, "codebook_size must lie in [2, 2**32]", self.codebook_size)

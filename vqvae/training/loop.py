@@ -29,17 +29,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from vqvae import metrics
-from vqvae.checkpoint import LoadedModel, ModelCard, save_model
+from vqvae.checkpoint import ModelCard, save_model
 from vqvae.code_grid import CodeSpace
 from vqvae.config import require, to_dict
 from vqvae.errors import ConfigError, DataError, ModelError
 from vqvae.model import Autoencoder, AutoencoderConfig
+from vqvae.perceptual import PerceptualDistance
 from vqvae.sources import Source, group_of, open_source
 from vqvae.training.data import Crops, Photographs, centre_crop, split
 from vqvae.training.run_log import RunLog
+from vqvae.training.start import FAITHFUL, Start, all_data, check_decoder, with_decoder
 from vqvae.training.trainer import Trainer, TrainingConfig, to_images
 
 HELD_OUT_CROPS, HELD_OUT_SIZE, PICTURED = 32, 256, 8
+BEFORE_IT_WAS_A_VARIABLE = {  # what older runs did, so that they can be resumed
+    "the decoder": FAITHFUL,
+    "training.perceptual_weight": 0.0,
+    "training.adversarial_weight": 0.0,
+    "training.adversarial_start": 0.5,
+}
 COLLAPSED = 0.2  # usage over a window below which the codebook is called collapsed
 
 
@@ -66,7 +74,8 @@ def train(
     sitting: Sitting,
     console: Console,
     training_data: list[dict[str, Any]] | None = None,
-    start: LoadedModel | None = None,
+    start: Start | None = None,
+    decoder: str = FAITHFUL,
 ) -> ModelCard:
     """Train on the photographs of a source until the sitting ends; returns the card of the model written.
 
@@ -76,7 +85,10 @@ def train(
     Args:
         training_data: what the card says the photographs are, by name and licence; without it, the groups of
             the source and how many photographs each has.
+        decoder: the name of the decoder that is trained. One other than the faithful is trained alone, for
+            codes that there are; the other decoders of the model begun from stay beside it.
     """
+    check_decoder(decoder, config.trained)
     f = model_config.downsample_factor
     CodeSpace(name, "0" * 64, model_config.quantizer.codebook_size, f)  # its rules, before hours of training
     require(config.crops.size % f == 0, f"training.crops.size must be a multiple of {f}", config.crops.size)
@@ -86,8 +98,8 @@ def train(
     training_keys, held_out_keys = split(source.keys)
     held_out = _held_out_crops(photographs, held_out_keys, HELD_OUT_SIZE // f * f)
     crops = Crops(photographs, training_keys, config.crops, config.batch_shape, config.seed)
-    trainer = Trainer(model_config, config, crops, device, start)
-    run = _Run(out / "run", _identity(source, model_config, config, start))
+    trainer = Trainer(model_config, config, crops, device, None if start is None else start.model)
+    run = _Run(out / "run", _identity(source, model_config, config, start, decoder))
     run.open_(trainer, resume=sitting.resume)
     log = RunLog(run.folder, trainer.step)
     named_bad: set[str] = set()
@@ -123,32 +135,57 @@ def train(
             if step % sitting.checkpoint_every == 0 and step < config.steps:
                 run.save(trainer)
     run.save(trainer)
-    model = trainer.averaged_model
-    if trainer.step <= trainer.warmup_steps and start is None:
-        console.print("the sitting ended in the warm-up: the model gets a codebook by k-means as it stands")
-        model = copy.deepcopy(trainer.model)
-        trainer.start_codebook_(model)
-    figures = _evaluate(model, held_out, device)
+    model = trainer.averaged_model if start is not None else _with_codebook(trainer, console)
+    figures = _evaluate(model, held_out, device, trainer.perceptual)
     log.figures(trainer.step, "held_out", figures)
     _draw(model, held_out, device, log, trainer.step, quantize=True)
     log.close()
     _name_bad(photographs, named_bad, console)
     if photographs.bad:
         console.print(f"photographs that could not be decoded and were skipped: {len(photographs.bad)}")
+    figures |= {"crops": len(held_out), "side": len(held_out[0])}
+    data = training_data or _groups(training_keys)
+    return _save(out, name, model, trainer, start, decoder, data, {"held_out": figures})
+
+
+def _with_codebook(trainer: Trainer, console: Console) -> Autoencoder:
+    """The model that a run from nothing has come to, in the warm-up with a codebook made for it."""
+    if trainer.step > trainer.warmup_steps:
+        return trainer.averaged_model
+    console.print("the sitting ended in the warm-up: the model gets a codebook by k-means as it stands")
+    model = copy.deepcopy(trainer.model)
+    trainer.start_codebook_(model)
+    return model
+
+
+def _save(
+    out: Path,
+    name: str,
+    model: Autoencoder,
+    trainer: Trainer,
+    start: Start | None,
+    decoder: str,
+    training_data: list[dict[str, Any]],
+    figures: dict[str, Any],
+) -> ModelCard:
+    """Write the model of a run, with what it has of the model begun from."""
+    recipe = {
+        "model": model.config.to_dict(),
+        "training": to_dict(trainer.config),
+        "steps_done": trainer.step,
+        "from": None if start is None else start.origin_of(decoder),
+    }
+    before = None if start is None else start.model.card
+    kept = start.others if start is not None and trainer.config.trained == "decoder" else {}
     return save_model(
         out,
         name=name,
         encoder=model.encoder,
         quantizer=model.quantizer,
-        decoders={"faithful": model.decoder},
-        training_data=training_data or _groups(training_keys),
-        recipe={
-            "model": model_config.to_dict(),
-            "training": to_dict(config),
-            "steps_done": trainer.step,
-            "from": None if start is None else {"fingerprint": start.card.fingerprint, **start.card.recipe},
-        },
-        figures={"held_out": figures | {"crops": len(held_out), "side": len(held_out[0])}},
+        decoders={**kept, decoder: model.decoder},
+        training_data=all_data(before.training_data if before else [], training_data),
+        recipe=with_decoder(before.recipe if before else {}, decoder, recipe, kept),
+        figures=with_decoder(before.figures if before else {}, decoder, figures, kept),
     )
 
 
@@ -202,7 +239,7 @@ class _Run:
         except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
             raise ModelError(f"{self._path} is damaged; remove {self.folder} to begin again") from error
         for key, value in self._identity.items():
-            before = checkpoint["identity"].get(key)
+            before = checkpoint["identity"].get(key, BEFORE_IT_WAS_A_VARIABLE.get(key))
             if before != value:
                 raise ConfigError(
                     f"{self.folder} holds a run with {key} {before!r}, not {value!r}; "
@@ -221,22 +258,28 @@ class _Run:
 
 
 def _identity(
-    source: Source, model_config: AutoencoderConfig, config: TrainingConfig, start: LoadedModel | None
+    source: Source,
+    model_config: AutoencoderConfig,
+    config: TrainingConfig,
+    start: Start | None,
+    decoder: str,
 ) -> dict[str, Any]:
     """What shapes the weights, as flat names and plain values."""
     keys = hashlib.sha256("\n".join(source.keys).encode()).hexdigest()
-    flat: dict[str, Any] = {
+    return {
         "photographs": f"{len(source.keys)} ({keys[:12]})",
-        "the model to begin from": start
-        and f"{start.card.space.short}, {start.card.decoders['faithful'].digest}",
+        "the model to begin from": start and f"{start.model.card.space.short}, {start.digest}",
+        "the decoder": decoder,
+        **_flat("model", model_config.to_dict()),
+        **_flat("training", to_dict(config)),
     }
-    pending: list[tuple[str, Any]] = [("model", model_config.to_dict()), ("training", to_dict(config))]
-    for name, value in pending:
-        if isinstance(value, dict):
-            pending += [(f"{name}.{key}", inner) for key, inner in value.items()]
-        else:
-            flat[name] = list(value) if isinstance(value, tuple) else value
-    return flat
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    """Nested variables by their dotted names."""
+    if isinstance(value, dict):
+        return {key: leaf for k, v in value.items() for key, leaf in _flat(f"{name}.{k}", v).items()}
+    return {name: list(value) if isinstance(value, tuple) else value}
 
 
 def _held_out_crops(photographs: Photographs, keys: list[str], size: int) -> list[NDArray[np.uint8]]:
@@ -273,13 +316,26 @@ def _reconstruct(
 
 
 def _evaluate(
-    model: Autoencoder, crops: list[NDArray[np.uint8]], device: torch.device, *, quantize: bool = True
+    model: Autoencoder,
+    crops: list[NDArray[np.uint8]],
+    device: torch.device,
+    perceptual: PerceptualDistance | None,
+    *,
+    quantize: bool = True,
 ) -> dict[str, float]:
-    """Mean PSNR over held-out crops, and use of the codebook over their codes."""
+    """Mean PSNR and perceptual distance over held-out crops, and use of the codebook over their codes."""
     rebuilt, counts = _reconstruct(model, crops, device, quantize=quantize)
     psnrs = [metrics.psnr(a, b) for a, b in zip(crops, rebuilt, strict=True)]
     finite = [psnr for psnr in psnrs if psnr is not None]
-    return {"psnr": sum(finite) / max(1, len(finite)), **_use("", counts)}
+    figures = {"psnr": sum(finite) / max(1, len(finite)), **_use("", counts)}
+    if perceptual is not None:
+        with torch.no_grad():
+            distances = [
+                perceptual(to_images(a[None], device), to_images(b[None], device)).item()
+                for a, b in zip(crops, rebuilt, strict=True)
+            ]
+        figures["perceptual_distance"] = sum(distances) / len(distances)
+    return figures
 
 
 def _use(prefix: str, counts: Tensor) -> dict[str, float]:
@@ -300,10 +356,12 @@ def _report(
     """Held-out figures and a picture, to the log and the terminal; a warning where the codebook collapsed."""
     quantize = trainer.step > trainer.warmup_steps
     model = trainer.averaged_model
-    figures = _evaluate(model, held_out, trainer.device, quantize=quantize)
+    figures = _evaluate(model, held_out, trainer.device, trainer.perceptual, quantize=quantize)
     log.figures(trainer.step, "held_out", figures)
     _draw(model, held_out, trainer.device, log, trainer.step, quantize=quantize)
     line = f"step {trainer.step}: held-out {figures['psnr']:.2f} dB"
+    if "perceptual_distance" in figures:
+        line += f", perceptual distance {figures['perceptual_distance']:.3f}"
     window = _use("", trainer.usage_counts)
     if window:
         line += f", usage {window['usage']:.1%}, perplexity {window['perplexity']:.0f}"

@@ -39,15 +39,14 @@ def charbonnier(x_hat: Tensor, images: Tensor) -> Tensor:
 
     Charbonnier et al., 1994 (https://doi.org/10.1109/ICIP.1994.413553).
     """
-    squared = (x_hat.float() - images).square()
+    squared: Tensor = (x_hat.float() - images).square()
     return ((squared + CHARBONNIER_WIDTH**2).sqrt() - CHARBONNIER_WIDTH).mean() / PHOTOGRAPH_DEVIATION
 
 
 def root_l2(x_hat: Tensor, images: Tensor) -> Tensor:
     """Mean over the crops of the root of their mean squared error: between L2 and the PSNR's logarithm."""
-    squared = (x_hat.float() - images).square().mean((1, 2, 3))
-    roots: Tensor = (squared + ROOT_FLOOR).sqrt() - ROOT_FLOOR**0.5
-    return roots.mean() / PHOTOGRAPH_VARIANCE**0.5
+    squared: Tensor = (x_hat.float() - images).square().mean((1, 2, 3))
+    return ((squared + ROOT_FLOOR).sqrt() - math.sqrt(ROOT_FLOOR)).mean() / math.sqrt(PHOTOGRAPH_VARIANCE)
 
 
 def ms_ssim_loss(x_hat: Tensor, images: Tensor) -> Tensor:

@@ -74,11 +74,11 @@ class KernelMuon(Muon):
         for kernel in self._kernels:
             kernel.grad = None
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """Move the kernels along the gradients they hold."""
         for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
             matrix.grad = None if kernel.grad is None else _matrix(kernel.grad)
-        Muon.step(self, closure)  # type: ignore[no-untyped-call]
+        return super().step(closure)  # type: ignore[no-untyped-call]  # of torch
 
 
 def _matrix(kernel: Tensor) -> Tensor:
@@ -96,9 +96,10 @@ def muon(model: nn.Module, learning_rate: float, weight_decay: float) -> Optimiz
     parameters = list(_trained(model))
     kernels = [p for p in parameters if p.ndim == 4 and min(p.shape[:2]) >= WIDE]
     others = [p for p in parameters if not any(p is kernel for kernel in kernels)]
-    return Optimizers(
-        [KernelMuon(kernels, learning_rate, weight_decay), _adamw(others, learning_rate, weight_decay)]
-    )
+    optimizers: list[Optimizer] = [_adamw(others, learning_rate, weight_decay)]
+    if kernels:
+        optimizers.append(KernelMuon(kernels, learning_rate, weight_decay))
+    return Optimizers(optimizers)
 
 
 METHODS: dict[str, Callable[[nn.Module, float, float], Optimizers]] = {"adamw": adamw, "muon": muon}

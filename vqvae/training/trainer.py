@@ -22,13 +22,17 @@ from vqvae.checkpoint import LoadedModel
 from vqvae.config import require
 from vqvae.errors import ConfigError, TrainingError
 from vqvae.model import Autoencoder, AutoencoderConfig, Reconstruction
+from vqvae.model.blocks import Conv
+from vqvae.perceptual import SMALLEST_SIDE, EfficientNetLite0
 from vqvae.quantizers import flatten
+from vqvae.training.adversary import Adversary
 from vqvae.training.data import BatchShape, CropConfig, Crops
 from vqvae.training.losses import RECONSTRUCTION, ms_ssim_loss
 from vqvae.training.optimizers import METHODS, averaged, learning_rate
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Trained = Literal["all", "decoder"]
+ADVANCE = 0.05  # share of the steps for which the discriminator learns before it counts
 LATENTS_PER_CODE = 24  # k-means' sample: about 100,000 latents for K = 4096
 
 
@@ -39,17 +43,20 @@ class TrainingConfig:
     trained: Trained = "all"  # "decoder": encoder and codebook stay as the model to begin from has them
     steps: int = 20_000
     batch_size: int = 16
-    large_crops: float = (
-        0.0  # share of the steps, the last ones, with crops of twice the side, a quarter as many
-    )
+    large_crops: float = 0.2  # share of the steps, the last ones: crops of twice the side, a quarter as many
     crops: CropConfig = field(default_factory=CropConfig)
-    loss: str = "l2"
+    loss: str = "root_l2"
     ms_ssim_weight: float = 0.0  # of 1 - MS-SSIM, beside the loss
-    warmup: float = 0.15  # share of the steps that train the autoencoder without its quantizer
+    perceptual_weight: float = 0.0  # of the distance on EfficientNet-Lite0's features, beside the loss
+    adversarial_weight: float = (
+        0.0  # how hard a discriminator pulls at the pixels, where the losses pull by 1
+    )
+    adversarial_start: float = 0.5  # share of the steps before the discriminator counts
+    warmup: float = 0.05  # share of the steps that train the autoencoder without its quantizer
     settled: float = 0.3  # share of the steps, the last ones, in which no dead code is restarted
     window: int = 100  # steps over which a code's use is counted
-    optimizer: str = "adamw"
-    learning_rate: float = 6e-4
+    optimizer: str = "muon"
+    learning_rate: float = 1.5e-3
     ramp_steps: int = 200
     weight_decay: float = 0.01
     clip: float = 1.0  # largest norm of the gradient
@@ -68,6 +75,23 @@ class TrainingConfig:
         require(0 <= self.large_crops <= 1, "large_crops must lie in [0, 1]", self.large_crops)
         require(self.loss in RECONSTRUCTION, f"loss must be one of {', '.join(RECONSTRUCTION)}", self.loss)
         require(self.ms_ssim_weight >= 0, "ms_ssim_weight must not be negative", self.ms_ssim_weight)
+        require(self.perceptual_weight >= 0, "perceptual_weight must not be negative", self.perceptual_weight)
+        require(
+            self.adversarial_weight >= 0, "adversarial_weight must not be negative", self.adversarial_weight
+        )
+        require(
+            self.trained == "decoder" or not self.adversarial_weight,
+            "adversarial_weight needs trained=decoder",
+            self.trained,
+        )
+        require(
+            0 <= self.adversarial_start < 1, "adversarial_start must lie in [0, 1)", self.adversarial_start
+        )
+        require(
+            self.crops.size >= SMALLEST_SIDE or not (self.perceptual_weight or self.adversarial_weight),
+            f"perceptual_weight and adversarial_weight need a crops.size of at least {SMALLEST_SIDE}",
+            self.crops.size,
+        )
         require(0 <= self.warmup < 1, "warmup must lie in [0, 1)", self.warmup)
         require(0 <= self.settled <= 1, "settled must lie in [0, 1]", self.settled)
         require(self.window >= 1, "window must be at least 1", self.window)
@@ -95,9 +119,19 @@ class TrainingConfig:
         """Steps before the codebook starts."""
         return int(self.warmup * self.steps)
 
+    @property
+    def adversary_counts_from(self) -> int:
+        """Steps before the discriminator pulls at the decoder."""
+        return int(self.adversarial_start * self.steps)
+
+    @property
+    def adversary_learns_from(self) -> int:
+        """Steps before the discriminator begins to learn."""
+        return max(0, int((self.adversarial_start - ADVANCE) * self.steps))
+
 
 class Trainer:
-    """Model, averages and optimizer, and one step of training.
+    """Model, averages, optimizer and adversary, and one step of training.
 
     Args:
         start: the model to begin from, of the same configuration; there is no warm-up and no k-means then.
@@ -130,6 +164,8 @@ class Trainer:
             self.model.quantizer.requires_grad_(False).eval()
         self.average = averaged(self.model, config.averaging)
         self.optimizers = METHODS[config.optimizer](self.model, config.learning_rate, config.weight_decay)
+        self.perceptual = EfficientNetLite0().to(device) if config.perceptual_weight else None
+        self._adversary = Adversary(device) if config.adversarial_weight else None
         self.step = 0  # steps done
         self.code_counts = torch.zeros(model_config.quantizer.codebook_size, dtype=torch.int64, device=device)
         self.usage_counts = self.code_counts.clone()  # of the last full window
@@ -161,21 +197,25 @@ class Trainer:
         self.optimizers.set_learning_rate_(rate)
         images = to_images(crops, self.device)
         out = self._decode(images) if self._frozen else self._reconstruct(images, quantize)
-        losses = {"reconstruction": self._loss(out.x_hat, images)}
-        if config.ms_ssim_weight:
-            losses["ms_ssim"] = config.ms_ssim_weight * ms_ssim_loss(out.x_hat, images)
-        if out.quantized is not None:
-            losses |= {"codebook": out.quantized.codebook_loss, "commitment": out.quantized.commitment_loss}
+        losses = self._losses(out, images)
         loss = torch.stack(list(losses.values())).sum()
         self.optimizers.zero_grad()
-        torch.autograd.backward(loss)
+        if self._adversary is not None and self.step >= config.adversary_counts_from:
+            last = cast(Conv, self.model.decoder.head[-1]).weight
+            losses["adversarial"] = self._adversary.backward_(
+                loss, out.x_hat, last, config.adversarial_weight
+            )
+        else:
+            torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-        if not norm.isfinite():
+        if not (norm + loss.detach()).isfinite():
             raise TrainingError(
-                f"the gradient of step {self.step + 1} is not finite, its loss is {loss.item():g}; "
+                f"step {self.step + 1} is not finite, its loss is {loss.item():g}, its gradient {norm:g}; "
                 "begin again with a lower training.learning_rate or training.precision=float32"
             )
         self.optimizers.step()
+        if self._adversary is not None and self.step >= config.adversary_learns_from:
+            losses["discriminator"] = self._adversary.learn_(images, out.x_hat)
         self.step += 1
         if out.quantized is not None:
             self._follow_codes_(out.z_e.detach(), out.quantized.codes)
@@ -195,6 +235,18 @@ class Trainer:
         with self.autocast():
             x_hat = self.model.decoder(quantized.z_q)
         return Reconstruction(x_hat, z_e, quantized)
+
+    def _losses(self, out: Reconstruction, images: Tensor) -> dict[str, Tensor]:
+        """What the step lessens, each with its weight."""
+        losses = {"reconstruction": self._loss(out.x_hat, images)}
+        if self.config.ms_ssim_weight:
+            losses["ms_ssim"] = self.config.ms_ssim_weight * ms_ssim_loss(out.x_hat, images)
+        if self.perceptual is not None:
+            distances = self.perceptual(out.x_hat.float(), images)
+            losses["perceptual"] = self.config.perceptual_weight * distances.mean()
+        if out.quantized is not None:
+            losses |= {"codebook": out.quantized.codebook_loss, "commitment": out.quantized.commitment_loss}
+        return losses
 
     def _follow_codes_(self, z_e: Tensor, codes: Tensor) -> None:
         """Let the quantizer move its codebook; at a window's end restart the codes that died in it."""
@@ -234,6 +286,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": self.optimizers.state_dict(),
+            "adversary": self._adversary and self._adversary.state_dict(),
             "code_counts": self.code_counts,
             "usage_counts": self.usage_counts,
         }
@@ -244,6 +297,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizers.load_state_dict(state["optimizers"])
+        if self._adversary is not None:
+            self._adversary.load_state_dict(state["adversary"])
         self.code_counts.copy_(state["code_counts"])
         self.usage_counts.copy_(state["usage_counts"])
 

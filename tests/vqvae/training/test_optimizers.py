@@ -114,10 +114,14 @@ def test_muon_moves_a_kernel_by_an_orthogonal_matrix_of_the_size_of_adamw():
 def test_muon_takes_the_kernels_between_wide_layers_and_adamw_the_rest():
     model = a_model()
     optimizers = muon(model, learning_rate=0.1, weight_decay=0.0)
-    kernels, others = optimizers._optimizers
+    others, kernels = optimizers._optimizers
     assert [matrix.shape for group in kernels.param_groups for matrix in group["params"]] == [(64, 9 * 32)]
     assert sum(len(group["params"]) for group in others.param_groups) == 5  # two kernels, three biases
     assert kernels.param_groups[0]["params"][0].data_ptr() == model["middle"].weight.data_ptr()
+
+
+def test_muon_is_adamw_where_every_layer_is_narrow():
+    assert len(muon(nn.Conv2d(8, 8, 3), learning_rate=0.1, weight_decay=0.0)._optimizers) == 1
 
 
 @pytest.mark.parametrize("method", METHODS)

