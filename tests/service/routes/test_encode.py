@@ -253,7 +253,7 @@ class TestLimits:
 
         problem = problem_of(strict_client.post("/v1/encode", content=endless()), 413, "too-large")
         assert problem["limit"] == 100_000
-        assert 100_000 < problem["actual"] <= 200_000
+        assert 100_000 < problem["actual"] <= 500_000  # of a million: what stood in buffers counts
 
     def test_a_body_that_does_not_come_is_408(self, strict_client, problem_of):
         def stalling():
