@@ -4,7 +4,7 @@ A model with one of K codes for S x S pixels earns nothing unless it beats a cod
 size, found by k-means on the photographs that the model was trained on.
 
 Patches are compared by their leading principal components: that leaves out a fiftieth of the variance, raises
-the floor by about 0.02 dB and makes the search many times faster. A code stands for the mean of the whole
+the floor by about 0.04 dB and makes the search many times faster. A code stands for the mean of the whole
 patches that fell to it.
 
 Shapes: N patches, S side of a patch, P = 3*S*S numbers a patch, C components, K codebook size.
@@ -25,7 +25,7 @@ from vqvae.quantizers import kmeans, nearest_codes
 from vqvae.sources import Source, group_of
 
 NUM_PATCHES = 2**18  # 64 for each of 4096 codes
-ITERATIONS = 10  # twice as many are worth 0.03 dB
+ITERATIONS = 10  # twice as many gain a few hundredths of a dB
 VARIANCE_KEPT = 0.98  # by the components; what k-means itself leaves out is five times the rest and more
 MIN_SCALE = 0.4  # a photograph is shrunk by a factor of [MIN_SCALE, 1], and ...
 BALANCE = 0.5  # ... one of n of its source has weight n ** (BALANCE - 1): both as in training
