@@ -98,13 +98,16 @@ def _paper_and_ink(random: np.random.Generator) -> tuple[Colour, Colour]:
 
 
 def _contrast(random: np.random.Generator) -> tuple[Colour, Colour]:
-    """Two colours for a pattern: black and white, two greys or any two."""
+    """Two colours for a pattern: seldom of two hues, or a decoder gives fine grey patterns false ones."""
     draw = random.random()
     if draw < 0.35:
         return BLACK, WHITE
     if draw < 0.6:
         first, second = random.integers(256, size=2).tolist()
         return (first,) * 3, (second,) * 3
+    if draw < 0.9:
+        colour = _colour(random)
+        return colour, _mixed(colour, _readable_on(colour), random.uniform(0.2, 1))
     return _colour(random), _colour(random)
 
 
@@ -141,7 +144,7 @@ def halves(random: np.random.Generator, size: int, fonts: Sequence[Font]) -> RGB
     """Two flat colours with one edge between them."""
     distance = _distance(random, size)
     edge = np.rint(random.uniform(distance.min(), distance.max()))
-    return _blend(np.clip(distance - edge + 0.5, 0, 1), *_contrast(random))
+    return _blend(np.clip(distance - edge + 0.5, 0, 1), _colour(random), _colour(random))
 
 
 def stripes(random: np.random.Generator, size: int, fonts: Sequence[Font]) -> RGB8:
