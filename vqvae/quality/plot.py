@@ -3,12 +3,13 @@
 import io
 from collections.abc import Callable
 from functools import partial
-from itertools import cycle
+from itertools import cycle, pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from vqvae.quality.figures import Figures, SetFigures
@@ -29,12 +30,13 @@ def rate_distortion_plot(figures: SetFigures) -> bytes:
     """A PNG: PSNR on the left and MS-SSIM on the right over bits per pixel; equal figures, equal bytes."""
     canvas = Figure(figsize=(10, 4.4), dpi=160, layout="constrained")
     left, right = canvas.subplots(1, 2)
+    names: list[list[Annotation]] = []
     for axes, name, measure in (
         (left, "PSNR, dB", lambda each: each.psnr),
         (right, "MS-SSIM", lambda each: each.ms_ssim),
     ):
         _style(axes, f"{name} on {figures.name}, {figures.num_images} images")
-        _draw_codecs(axes, figures, measure)
+        names.append(_draw_codecs(axes, figures, measure))
         _draw_models(axes, figures, measure)
     # what is lost, 1 - MS-SSIM, over its powers of ten: near 1, where all curves would lie on one another
     right.set_yscale(
@@ -43,6 +45,8 @@ def rate_distortion_plot(figures: SetFigures) -> bytes:
     right.yaxis.set_major_locator(FixedLocator(MS_SSIM_TICKS))
     right.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     _legend(right)
+    for of_panel in names:
+        _part(canvas, of_panel)
     file = io.BytesIO()
     canvas.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
@@ -63,13 +67,15 @@ def _style(axes: Axes, title: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _draw_codecs(axes: Axes, figures: SetFigures, measure: Measure) -> None:
+def _draw_codecs(axes: Axes, figures: SetFigures, measure: Measure) -> list[Annotation]:
+    """One curve a codec; returns their names, each at the end of its curve."""
+    names = []
     for (codec, curve), colour in zip(figures.curves.items(), cycle(CODEC_COLOURS), strict=False):
         points = [(point.bits_per_pixel, y) for point in curve if (y := measure(point)) is not None]
         if not points:
             continue
         axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.8)
-        axes.annotate(
+        name = axes.annotate(
             codec,
             points[-1],
             xytext=(6, -2),
@@ -78,6 +84,20 @@ def _draw_codecs(axes: Axes, figures: SetFigures, measure: Measure) -> None:
             color=colour,
             fontsize=9,
         )
+        names.append(name)
+    return names
+
+
+def _part(canvas: Figure, names: list[Annotation]) -> None:
+    """Move names that lie on one another apart, up and down."""
+    canvas.draw_without_rendering()
+    points_per_pixel = 72 / canvas.dpi
+    names = sorted(names, key=lambda name: name.get_window_extent().y0)
+    for lower, upper in pairwise(names):
+        overlap = lower.get_window_extent().y1 - upper.get_window_extent().y0
+        for name, direction in (lower, -1), (upper, 1):
+            x, y = name.xyann
+            name.xyann = x, y + direction * max(0.0, overlap) / 2 * points_per_pixel
 
 
 def _draw_models(axes: Axes, figures: SetFigures, measure: Measure) -> None:

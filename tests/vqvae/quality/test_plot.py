@@ -3,6 +3,7 @@ import io
 import warnings
 
 import numpy as np
+from matplotlib.axes import Axes
 from PIL import Image
 
 from vqvae.quality import rate_distortion_plot
@@ -38,3 +39,18 @@ def test_what_is_not_defined_is_left_out_without_a_warning(report):
         warnings.simplefilter("error")
         plot = rate_distortion_plot(report.sets[1])  # no MS-SSIM, no curves
     assert num_of_colour(plot, MODEL_COLOURS[0]) > 100
+
+
+def test_names_of_curves_that_end_together_are_parted(monkeypatch, report):
+    of_set = report.sets[0]
+    curve = of_set.curves["WebP"]
+    lower = tuple(dataclasses.replace(point, psnr=point.psnr - 0.01) for point in curve)
+    drawn = []
+    annotate = Axes.annotate
+    monkeypatch.setattr(
+        Axes, "annotate", lambda *args, **kw: drawn.append(annotate(*args, **kw)) or drawn[-1]
+    )
+    rate_distortion_plot(dataclasses.replace(of_set, models=(), curves={"upper": curve, "lower": lower}))
+    upper, lower = (name.get_window_extent() for name in drawn[:2])
+    assert upper.y0 >= lower.y1 - 0.1
+    assert upper.y0 < lower.y1 + 1
