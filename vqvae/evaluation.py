@@ -15,7 +15,7 @@ import numpy as np
 
 from vqvae import metrics
 from vqvae.errors import DataError, ImageError
-from vqvae.pixels import decode_image
+from vqvae.pixels import RGB8, decode_image
 from vqvae.sources import Source
 from vqvae.tokenizer import Tokenizer
 
@@ -68,11 +68,13 @@ def evaluate(
     tokenizer: Tokenizer,
     source: Source,
     on_image: Callable[[ImageFigures | SkippedImage], None] | None = None,
+    on_pixels: Callable[[RGB8, RGB8], None] | None = None,
 ) -> Evaluation:
     """Reconstruct every image of a source; DataError where none can be read.
 
     Args:
         on_image: called after each image, for progress.
+        on_pixels: called with each image and its reconstruction, both (H, W, 3), for more measures.
     """
     space = tokenizer.space
     counts = np.zeros(space.codebook_size, np.int64)  # (K,)
@@ -99,6 +101,8 @@ def evaluate(
                 bits_per_pixel=grid.bits_per_pixel,
             )
             images.append(outcome)
+            if on_pixels is not None:
+                on_pixels(rgb, x_hat)
         if on_image is not None:
             on_image(outcome)
     if not images:

@@ -132,6 +132,16 @@ def test_every_image_is_told_as_it_is_done():
     assert [type(outcome) for outcome in told] == [ImageFigures, SkippedImage]
 
 
+def test_pixels_of_every_image_that_can_be_read_are_handed_on():
+    pairs = []
+    images = Images(a=grey(16, 16, 100), b=b"no image", c=grey(8, 24, 7))
+    evaluate(ByHand(), images, on_pixels=lambda *pair: pairs.append(pair))
+    assert [(rgb.shape, rgb.max(), x_hat.max()) for rgb, x_hat in pairs] == [
+        ((16, 16, 3), 100, 99),
+        ((8, 24, 3), 7, 7),
+    ]
+
+
 def test_only_bad_images_are_an_error_that_names_the_first():
     with pytest.raises(DataError, match="none of the 2 images can be decoded; bad: image must be a JPEG"):
         evaluate(ByHand(), Images(bad=b"hello", gone=b""))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vqvae.quality.tables import Table
 
-TABLE_WIDTH = 120
+TABLE_WIDTH = 140
 
 
 def quality(
@@ -67,9 +67,10 @@ def quality(
 ) -> None:
     """Measure models beside everyday image files and the floor.
 
-    Of every decoder of every model, on every set: PSNR, SSIM, MS-SSIM, raw and entropy-coded bits per pixel,
-    usage and perplexity. Beside it what JPEG, WebP, JPEG 2000 and AVIF make of as many bytes, image by image,
-    and the floor: k-means on patches of photographs, at the model's K and f.
+    Of every decoder of every model, on every set: PSNR, SSIM, MS-SSIM, perceptual distances on two networks,
+    raw and entropy-coded bits per pixel, usage and perplexity. Beside it what JPEG, WebP, JPEG 2000 and AVIF
+    make of as many bytes, image by image, and the floor: k-means on patches of photographs, at the model's K
+    and f.
 
     Prints the tables and writes DIR/quality.json, quality.md, rate_distortion.png (codecs over a range of
     rates) and contact_sheet.png (crops), both pictures of the first set by name. That takes minutes; the same

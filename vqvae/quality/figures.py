@@ -22,6 +22,14 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
+class DecoderFigures(Figures):
+    """What one decoder of a model comes to, also to networks that recognise images: 0 is no difference."""
+
+    st_lpips: float | None  # a network that no decoder was trained on
+    efficientnet_lite0: float | None  # the one that a perceptual loss is of
+
+
+@dataclass(frozen=True, slots=True)
 class CodecFigures(Figures):
     """What files of at most a model's bytes, image by image, come to."""
 
@@ -48,7 +56,7 @@ class ModelFigures:
     num_codes: int
     usage: float
     perplexity: float
-    decoders: Mapping[str, Figures]
+    decoders: Mapping[str, DecoderFigures]
     floor: Figures  # k-means: K patches of f x f pixels
     codecs: Mapping[str, CodecFigures]
 

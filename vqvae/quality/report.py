@@ -19,10 +19,20 @@ from vqvae import metrics
 from vqvae.checkpoint import ModelCard, load_card
 from vqvae.errors import DataError
 from vqvae.evaluation import Evaluation, ImageFigures, evaluate
+from vqvae.perceptual import Network, perceptual_distance
 from vqvae.pixels import RGB8, decode_image
 from vqvae.quality.code_use import NUM_CODES, code_use, num_batches
 from vqvae.quality.codecs import CODECS, Codec, CodedImage, check_codecs, pixels_of
-from vqvae.quality.figures import CodecFigures, CodeUse, CurvePoint, Figures, ModelFigures, Report, SetFigures
+from vqvae.quality.figures import (
+    CodecFigures,
+    CodeUse,
+    CurvePoint,
+    DecoderFigures,
+    Figures,
+    ModelFigures,
+    Report,
+    SetFigures,
+)
 from vqvae.quality.patches import NUM_PATCHES, PatchCodebook, fit_patch_codebook, sample_patches
 from vqvae.sources import Source
 from vqvae.tokenizer import Tokenizer
@@ -41,6 +51,15 @@ class _Image:
     psnr: float | None
     ssim: float | None
     ms_ssim: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What one decoder makes of a set."""
+
+    evaluation: Evaluation
+    st_lpips: float | None
+    efficientnet_lite0: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +96,11 @@ def make_report(
             codebooks[f, codebook_size] = _patch_codebook(photographs, f, codebook_size, num_patches, on_step)
     measured: list[SetFigures] = []
     for name, source in sets.items():
-        evaluations = [
-            _evaluations(folder, card, name, source, on_step)
+        decoded = [
+            {decoder: _decoded(folder, card, decoder, name, source, on_step) for decoder in card.decoders}
             for folder, card in zip(models, cards, strict=True)
         ]
-        codes = [_of_codes(of_model) for of_model in evaluations]
+        codes = [_of_codes(of_model) for of_model in decoded]
         with_curves = not measured
         files = _files(codes, name, source, on_step, with_curves=with_curves)
         of_codecs = {codec: [of_image[codec.name] for of_image in files] for codec in CODECS}
@@ -89,7 +108,7 @@ def make_report(
         for i, card in enumerate(cards):
             floor = _floor(codebooks[_f_and_k(card)], codes[i], name, source, on_step)
             at_its_rate = {codec.name: _codec_figures(of_codec, i) for codec, of_codec in of_codecs.items()}
-            of_models.append(_model_figures(card, evaluations[i], floor, at_its_rate))
+            of_models.append(_model_figures(card, decoded[i], floor, at_its_rate))
         curves = {codec.name: _curve(of_codec, codec) for codec, of_codec in of_codecs.items() if with_curves}
         measured.append(SetFigures(name, len(files), tuple(of_models), curves))
     uses = tuple(
@@ -155,21 +174,22 @@ def _patch_codebook(
     return codebook
 
 
-def _evaluations(
-    folder: Path, card: ModelCard, name: str, source: Source, on_step: OnStep
-) -> dict[str, Evaluation]:
-    """Decoder -> what the model and it come to on a set."""
-    evaluations = {}
-    for decoder in card.decoders:
-        stage = _Stage(on_step, f"{card.name}, {decoder}: {name}", len(source.keys))
-        evaluation = evaluate(Tokenizer.load(folder, decoder=decoder), source, stage.advance)
-        if evaluation.skipped:
-            bad = evaluation.skipped[0]
-            raise DataError(
-                f"{bad.key} of {name} cannot be read, and a report is of whole sets: {bad.reason}"
-            )
-        evaluations[decoder] = evaluation
-    return evaluations
+def _decoded(
+    folder: Path, card: ModelCard, decoder: str, name: str, source: Source, on_step: OnStep
+) -> _Decoded:
+    distances: dict[Network, list[float | None]] = {"st-lpips": [], "efficientnet-lite0": []}
+
+    def measure(rgb: RGB8, x_hat: RGB8) -> None:
+        for network, of_images in distances.items():
+            of_images.append(perceptual_distance(rgb, x_hat, network))
+
+    stage = _Stage(on_step, f"{card.name}, {decoder}: {name}", len(source.keys))
+    evaluation = evaluate(Tokenizer.load(folder, decoder=decoder), source, stage.advance, measure)
+    if evaluation.skipped:
+        bad = evaluation.skipped[0]
+        raise DataError(f"{bad.key} of {name} cannot be read, and a report is of whole sets: {bad.reason}")
+    st_lpips, efficientnet_lite0 = map(metrics.mean, distances.values())
+    return _Decoded(evaluation, st_lpips, efficientnet_lite0)
 
 
 def _code_use(folder: Path, card: ModelCard, photographs: Source, num_codes: int, on_step: OnStep) -> CodeUse:
@@ -179,9 +199,9 @@ def _code_use(folder: Path, card: ModelCard, photographs: Source, num_codes: int
     return code_use(tokenizer, photographs, num_codes, seed=SEED, on_batch=stage.advance)
 
 
-def _of_codes(evaluations: Mapping[str, Evaluation]) -> Evaluation:
+def _of_codes(decoded: Mapping[str, _Decoded]) -> Evaluation:
     """What all decoders share: the codes."""
-    return next(iter(evaluations.values()))
+    return next(iter(decoded.values())).evaluation
 
 
 def _floor(
@@ -258,9 +278,9 @@ def _curve(files: Sequence[_Files], codec: Codec) -> tuple[CurvePoint, ...]:
 
 
 def _model_figures(
-    card: ModelCard, evaluations: Mapping[str, Evaluation], floor: Figures, codecs: Mapping[str, CodecFigures]
+    card: ModelCard, decoded: Mapping[str, _Decoded], floor: Figures, codecs: Mapping[str, CodecFigures]
 ) -> ModelFigures:
-    codes = _of_codes(evaluations)
+    codes = _of_codes(decoded)
     f, codebook_size = _f_and_k(card)
     return ModelFigures(
         model=card.name,
@@ -273,8 +293,15 @@ def _model_figures(
         usage=codes.usage,
         perplexity=codes.perplexity,
         decoders={
-            decoder: Figures(each.bits_per_pixel, each.psnr, each.ssim, each.ms_ssim)
-            for decoder, each in evaluations.items()
+            decoder: DecoderFigures(
+                each.evaluation.bits_per_pixel,
+                each.evaluation.psnr,
+                each.evaluation.ssim,
+                each.evaluation.ms_ssim,
+                each.st_lpips,
+                each.efficientnet_lite0,
+            )
+            for decoder, each in decoded.items()
         },
         floor=floor,
         codecs=codecs,

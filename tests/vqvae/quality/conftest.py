@@ -7,7 +7,7 @@ import pytest
 from vqvae.checkpoint import load_model, save_model
 from vqvae.pixels import RGB8, decode_image, encode_image
 from vqvae.quality import Report, make_report
-from vqvae.quality.figures import CodecFigures, CodeUse, Figures, ModelFigures, SetFigures
+from vqvae.quality.figures import CodecFigures, CodeUse, DecoderFigures, Figures, ModelFigures, SetFigures
 from vqvae.sources import Source, open_source
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -97,8 +97,8 @@ def by_hand() -> Report:
         usage=0.9148,
         perplexity=1097.4,
         decoders={
-            "faithful": Figures(0.1875, 26.031, 0.71864, 0.92),
-            "vivid": Figures(0.1875, 25.5, 0.7, None),
+            "faithful": DecoderFigures(0.1875, 26.031, 0.71864, 0.92, 0.2951, 1.4),
+            "vivid": DecoderFigures(0.1875, 25.5, 0.7, None, 0.25, 1.1),
         },
         floor=Figures(0.1875, 24.4, 0.6, 0.87),
         codecs={

@@ -1,11 +1,13 @@
 import json
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from vqvae.errors import DataError
 from vqvae.evaluation import evaluate
 from vqvae.metrics import mean, ms_ssim, psnr, ssim
+from vqvae.perceptual import perceptual_distance
 from vqvae.pixels import decode_image
 from vqvae.quality import make_report
 from vqvae.quality.codecs import CODECS, JPEG, JPEG_2000, WEBP, CodedImage, pixels_of
@@ -33,6 +35,15 @@ def test_every_decoder_has_the_figures_of_its_evaluation(report, bench, two_deco
                 found.perplexity,
                 found.num_codes,
             )
+
+
+def test_every_decoder_has_its_perceptual_distances(report, bench, two_decoders):
+    small = open_source(bench / "small")
+    (rgb,) = (decode_image(small.read(key)) for key in small.keys)
+    for decoder, figures in report.sets[1].models[0].decoders.items():
+        x_hat = np.asarray(Tokenizer.load(two_decoders, decoder=decoder).reconstruct(rgb))
+        assert figures.st_lpips == perceptual_distance(rgb, x_hat, "st-lpips")
+        assert figures.efficientnet_lite0 == perceptual_distance(rgb, x_hat, "efficientnet-lite0")
 
 
 def test_sets_and_models_keep_their_order(report, two_decoders, weights):
