@@ -1,6 +1,6 @@
-"""Writes golden.npz, what the shipped weights make of the images here: run it once for new weights.
+"""Writes golden-MODEL.npz, what each shipped model makes of the images here: run it once for new weights.
 
-For every image NAME it holds NAME.codes, (h, w), and NAME.margins, float32 (h, w): how much farther, in
+For every image NAME a file holds NAME.codes, (h, w), and NAME.margins, float32 (h, w): how much farther, in
 squared distance, the second-best code vector is than the best. Rounding differs between machines by less than
 the margins, so codes must not.
 """
@@ -28,17 +28,23 @@ def margins_of(tokenizer, rgb):
 
 
 def main():
-    tokenizer = Tokenizer.load("photo-f8")
+    for card in sorted((HERE.parents[1] / "weights").glob("*/model.json")):
+        write_golden(Tokenizer.load(card.parent))
+
+
+def write_golden(tokenizer):
+    """Write the file of one model."""
+    model, f = tokenizer.space.model, tokenizer.space.downsample_factor
     golden = {"fingerprint": np.array(tokenizer.space.fingerprint)}
     for path in sorted(HERE.glob("*.png")):
         rgb = np.asarray(Image.open(path).convert("RGB"))
-        height, width = (side // 8 * 8 for side in rgb.shape[:2])
+        height, width = (side // f * f for side in rgb.shape[:2])
         rgb = np.ascontiguousarray(rgb[:height, :width])
         golden[f"{path.stem}.codes"] = tokenizer.encode(rgb).codes
         golden[f"{path.stem}.margins"] = margins_of(tokenizer, rgb)
         smallest = golden[f"{path.stem}.margins"].min()
-        print(f"{path.name}: smallest margin {smallest:.1e}")  # noqa: T201 - this is a command
-    np.savez_compressed(HERE / "golden.npz", **golden)
+        print(f"{model}, {path.name}: smallest margin {smallest:.1e}")  # noqa: T201 - this is a command
+    np.savez_compressed(HERE / f"golden-{model}.npz", **golden)
 
 
 if __name__ == "__main__":
