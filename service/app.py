@@ -7,20 +7,23 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from service.access import ApiKeys
 from service.errors import (
     BadRequest,
     ClientGone,
     MethodNotAllowed,
     NotFound,
     Problem,
+    Unauthorized,
     as_problem,
     describe_validation,
 )
@@ -28,6 +31,7 @@ from service.intake import Bodies
 from service.middleware import RequestContext
 from service.registry import Registry
 from service.routes import decode, encode, health, models, reconstruct
+from service.routes.documented import problem_answers
 from service.routes.flow import Service
 from service.scheduler import Scheduler
 from service.schemas.codes import CodesBody, CodesDocument
@@ -46,6 +50,8 @@ SCHEMAS_BY_HAND: list[type[BaseModel]] = [
     ProblemDetails,
     ReconstructionsDocument,
 ]
+
+EXPOSED = ["Retry-After", "Server-Timing", "X-Request-ID", "X-Model", "X-Fingerprint", "X-Original-Size"]
 
 DESCRIPTION = """Images to small grids of integers, and back.
 
@@ -79,15 +85,31 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
         version=version("vqvae"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url="/docs" if settings.docs else None,
+        openapi_url="/openapi.json" if settings.docs else None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.service = service
-    app.add_middleware(RequestContext)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=EXPOSED,
+        )
+    app.add_middleware(RequestContext)  # around all others
     for cls in Problem, VqvaeError, ClientDisconnect, RequestValidationError, HTTPException:
         app.add_exception_handler(cls, _answer_error)
-    for module in encode, decode, reconstruct, models, health:
-        app.include_router(module.router)
+    keys = settings.read_keys()
+    for module in encode, decode, reconstruct, models:
+        app.include_router(
+            module.router,
+            dependencies=[Depends(ApiKeys(keys))] if keys else [],
+            responses=problem_answers(Unauthorized) if keys else {},
+        )
+    app.include_router(health.router)
     return app
 
 

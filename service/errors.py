@@ -78,6 +78,12 @@ class TooSlow(Problem):
     status, kind, title = 408, "too-slow", "The body took too long to arrive"
 
 
+class Unauthorized(Problem):
+    """Keys are configured, and the request carries none of them."""
+
+    status, kind, title = 401, "unauthorized", "The request carries no key that fits"
+
+
 class NotFound(Problem):
     """No such path, or no such model."""
 

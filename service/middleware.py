@@ -18,6 +18,13 @@ logger = logging.getLogger("service.access")
 
 STOPPED = "the service stopped before the answer was ready"  # the server cancels what its drain left over
 
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+NOTHING_MORE = "default-src 'none'; frame-ancestors 'none'"  # the policy of all that is no page
+
 STAGES = ("intake", "queue", "model", "output")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -47,6 +54,10 @@ class RequestContext:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = own_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+                if not headers.get("content-type", "").startswith("text/html"):
+                    headers["Content-Security-Policy"] = NOTHING_MORE
                 if timings_s:
                     headers["Server-Timing"] = ", ".join(
                         f"{stage};dur={1000 * timings_s[stage]:.1f}" for stage in STAGES if stage in timings_s

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vqvae.errors import ConfigError
@@ -49,6 +49,15 @@ class Settings(BaseSettings):
     tile_pixels: int = Field(default=1024, ge=64)
     """Side of the tiles that large images are worked in, about; requests take turns tile by tile."""
 
+    api_keys: SecretStr = SecretStr("")
+    """Keys of which a request to /v1 must carry one, separated by commas; without any, anyone may ask."""
+    api_keys_file: Path | None = None
+    """File of more such keys, one a line, read at the start."""
+    cors_origins: str = ""
+    """Origins whose pages a browser lets ask, https://example.org, separated by commas; * for all."""
+    docs: bool = True
+    """Whether there are /docs and /openapi.json."""
+
     body_bytes: int = Field(default=20_000_000, ge=1)
     """Largest body of a request."""
     body_s: float = Field(default=30, gt=0)
@@ -87,7 +96,33 @@ class Settings(BaseSettings):
     @property
     def model_names(self) -> list[str]:
         """`models`, taken apart."""
-        return [name.strip() for name in self.models.split(",") if name.strip()]
+        return _parts(self.models)
+
+    @property
+    def origins(self) -> list[str]:
+        """`cors_origins`, taken apart."""
+        return _parts(self.cors_origins)
+
+    def read_keys(self) -> list[str]:
+        """All keys; ConfigError for a file that cannot be read or has none, and for what is no key."""
+        keys = _parts(self.api_keys.get_secret_value())
+        if self.api_keys_file is not None:
+            try:
+                of_file = self.api_keys_file.read_text("utf-8").split("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"api_keys_file {self.api_keys_file} cannot be read: {error}") from error
+            of_file = [line.strip() for line in of_file if line.strip()]
+            if not of_file:
+                raise ConfigError(f"api_keys_file {self.api_keys_file} must hold a key a line, got none")
+            keys += of_file
+        for i, key in enumerate(keys):
+            if not (key.isascii() and key.isprintable() and " " not in key):
+                raise ConfigError(f"an API key must be printable ASCII without spaces; number {i + 1} is not")
+        return keys
+
+
+def _parts(listed: str) -> list[str]:
+    return [part.strip() for part in listed.split(",") if part.strip()]
 
 
 def read_settings() -> Settings:

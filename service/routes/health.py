@@ -45,6 +45,6 @@ async def get_version(request: Request) -> Version:
 
 
 @router.get("/", include_in_schema=False)
-async def home() -> RedirectResponse:
-    """To the documentation."""
-    return RedirectResponse("/docs")
+async def home(request: Request) -> RedirectResponse:
+    """To the documentation, or to what is left without it."""
+    return RedirectResponse("/docs" if service_of(request).settings.docs else "/version")
