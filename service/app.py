@@ -38,6 +38,7 @@ from service.schemas.codes import CodesBody, CodesDocument
 from service.schemas.images import ImagesBody, ImagesDocument, ReconstructionsDocument
 from service.schemas.problems import ProblemDetails
 from service.settings import Settings
+from service.telemetry import Telemetry
 from vqvae.code_grid import CodeGrid
 from vqvae.errors import VqvaeError
 from vqvae.tokenizer import Tokenizer
@@ -63,6 +64,7 @@ Options ride in the query. Every error is `application/problem+json` with a stab
 def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
     """The application around these models, the first one the default; ConfigError where two have one name."""
     registry = Registry(tokenizers)
+    telemetry = Telemetry()
     service = Service(
         settings=settings,
         registry=registry,
@@ -70,14 +72,23 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
             queue_megapixels=settings.queue_megapixels, probe=lambda: _Probe(registry.default)
         ),
         bodies=Bodies(settings),
+        telemetry=telemetry,
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="pixels"),
     )
 
+    scheduler = service.scheduler
+    telemetry.loaded(
+        version("vqvae"), version("torch"), [(space.model, space.fingerprint) for space in registry.spaces]
+    )
+    telemetry.queue_megapixels.set_function(lambda: scheduler.health.queue_megapixels)
+    telemetry.requests_in_flight.set_function(lambda: scheduler.health.num_requests)
+    telemetry.ready.set_function(lambda: scheduler.health.fault is None)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.scheduler.start()
+        scheduler.start()
         yield
-        service.scheduler.stop()
+        scheduler.stop()
         service.pool.shutdown(wait=False, cancel_futures=True)
 
     app = _App(
@@ -99,7 +110,7 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=EXPOSED,
         )
-    app.add_middleware(RequestContext)  # around all others
+    app.add_middleware(RequestContext, telemetry=telemetry)  # around all others
     for cls in Problem, VqvaeError, ClientDisconnect, RequestValidationError, HTTPException:
         app.add_exception_handler(cls, _answer_error)
     keys = settings.read_keys()
@@ -154,7 +165,7 @@ class _Probe:
         """That it came so far is the result."""
 
 
-async def _answer_error(_: Request, error: Exception) -> Response:
+async def _answer_error(request: Request, error: Exception) -> Response:
     """The one place where an error becomes an answer, but for those that nobody foresaw."""
     match error:
         case RequestValidationError():
@@ -169,4 +180,5 @@ async def _answer_error(_: Request, error: Exception) -> Response:
             )
         case _:
             problem = as_problem(error)
+    request.state.problem = problem.kind
     return problem.response()

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Unavailable, as_problem, request_id
+from service.telemetry import Telemetry
 
 logger = logging.getLogger("service.access")
 
@@ -33,8 +34,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class RequestContext:
     """Outermost of the application's own middleware."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self.app, self.telemetry = app, telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -75,8 +76,17 @@ class RequestContext:
             problem = (
                 as_problem(error) if isinstance(error, Exception) else Unavailable(STOPPED, retry_after_s=1)
             )
+            inner["state"]["problem"] = problem.kind
             await problem.response()(scope, receive, send_with_headers)
         finally:
+            seconds = time.monotonic() - began
+            self.telemetry.answered(
+                route=getattr(inner.get("route"), "path", None),
+                method=scope["method"],
+                status=status,
+                seconds=seconds,
+                stages_s=timings_s,
+                problem=inner["state"].get("problem"),
+            )
             path = scope.get("raw_path", b"").decode("latin-1")  # as it came: no line breaks, no query
-            milliseconds = 1000 * (time.monotonic() - began)
-            logger.info("%s %s %s %d %.1f ms", own_id, scope["method"], path, status, milliseconds)
+            logger.info("%s %s %s %d %.1f ms", own_id, scope["method"], path, status, 1000 * seconds)

@@ -47,6 +47,7 @@ async def decode(request: Request, options: Annotated[DecodeOptions, Query()]) -
         async def work(grid: CodeGrid) -> Picture:
             tokenizer = service.registry.of(grid.space, options.model, options.decoder)
             rgb = await flow.run(lambda: tokenizer.decoding(grid), grid.width * grid.height)
+            flow.coded(grid)
             return await flow.off_loop("output", form.picture, rgb)
 
         async with flow.admitted(grid.width * grid.height for grid in grids if isinstance(grid, CodeGrid)):

@@ -44,7 +44,9 @@ async def encode(request: Request, options: Annotated[EncodeOptions, Query()]) -
 
         async def work(upload: Upload) -> CodeGrid:
             rgb = await flow.pixels_of(upload)
-            return await flow.run(lambda: tokenizer.encoding(rgb), upload.num_pixels)
+            grid = await flow.run(lambda: tokenizer.encoding(rgb), upload.num_pixels)
+            flow.coded(grid)
+            return grid
 
         async with flow.admitted(upload.num_pixels for upload in uploads if isinstance(upload, Upload)):
             grids = await flow.each(uploads, work)

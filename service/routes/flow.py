@@ -20,6 +20,7 @@ from service.intake import Bodies, Upload
 from service.registry import Registry
 from service.scheduler import Job, Place, Scheduler
 from service.settings import MEGAPIXEL, Settings
+from service.telemetry import Telemetry
 from vqvae.code_grid import CodeGrid
 from vqvae.pixels import RGB8, decode_image
 
@@ -36,6 +37,7 @@ class Service:
     registry: Registry
     scheduler: Scheduler
     bodies: Bodies
+    telemetry: Telemetry
     pool: Executor  # where files become pixels and pixels files
 
 
@@ -83,6 +85,10 @@ class Flow:
         assert self._place is not None, "run() is for the admitted"
         return await self._place.run(start, _megapixels_of_work(num_pixels))
 
+    def coded(self, grid: CodeGrid) -> None:
+        """Tell the telemetry of an image that went to these codes or came from them."""
+        self.service.telemetry.coded(grid.codes.size, grid.width * grid.height / MEGAPIXEL)
+
     async def look_at_body(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Result of a function of intake, in a thread that never waits for pixels: refusals come at once."""
         with self._timed("intake"):
@@ -119,8 +125,10 @@ class Flow:
                 if isinstance(item, Problem):
                     raise item
                 results.append(await work(item))
+                self.service.telemetry.image("done")
             except Exception as error:
                 problem = as_problem(error)
+                self.service.telemetry.image("failed")
                 concerns_all = isinstance(problem, DeadlinePassed | Unavailable)
                 if concerns_all or len(items) == 1:
                     raise problem from None

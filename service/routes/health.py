@@ -3,13 +3,14 @@
 from importlib.metadata import version
 from platform import python_version
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from service.errors import Unavailable
 from service.routes.documented import problem_answers
 from service.routes.flow import service_of
 from service.schemas.health import Alive, Ready, Version
+from service.telemetry import MEDIA_TYPE
 
 router = APIRouter(tags=["service"])
 
@@ -42,6 +43,17 @@ async def get_version(request: Request) -> Version:
         torch=version("torch"),
         models={space.model: space.fingerprint for space in service_of(request).registry.spaces},
     )
+
+
+@router.get(
+    "/metrics",
+    summary="What is there to watch?",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    response_class=Response,
+)
+async def metrics(request: Request) -> Response:
+    """Counters, times and sizes, as Prometheus reads them."""
+    return Response(service_of(request).telemetry.text(), headers={"Content-Type": MEDIA_TYPE})
 
 
 @router.get("/", include_in_schema=False)

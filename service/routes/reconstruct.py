@@ -46,6 +46,7 @@ async def reconstruct(request: Request, options: Annotated[ReconstructOptions, Q
         async def work(upload: Upload) -> Picture:
             original = await flow.pixels_of(upload)
             grid = await flow.run(lambda: tokenizer.encoding(original), upload.num_pixels)
+            flow.coded(grid)
             reconstruction = await flow.run(lambda: tokenizer.decoding(grid), upload.num_pixels)
             return await flow.off_loop("output", finish, original, grid, reconstruction)
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from service.middleware import RequestContext
+from service.telemetry import Telemetry
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +28,7 @@ def test_every_request_has_an_id_of_its_own(client):
 
 
 async def answer_of(app):
-    transport = httpx.ASGITransport(RequestContext(app), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(RequestContext(app, Telemetry()), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         return await client.get("/")
 
@@ -59,7 +60,7 @@ async def test_an_answer_that_breaks_off_is_not_answered_again():
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     with pytest.raises(ZeroDivisionError):
-        await RequestContext(broken_late)(scope, None, send)
+        await RequestContext(broken_late, Telemetry())(scope, None, send)
     assert [message["type"] for message in sent] == ["http.response.start"]
 
 
@@ -69,5 +70,5 @@ async def test_what_is_no_http_passes_by():
     async def app(scope, receive, send):
         seen.append(scope)
 
-    await RequestContext(app)({"type": "lifespan"}, None, None)
+    await RequestContext(app, Telemetry())({"type": "lifespan"}, None, None)
     assert seen == [{"type": "lifespan"}]
