@@ -7,6 +7,7 @@ All windows of one plan have one size, so that every tile runs the same kernels.
 
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 
 from vqvae.model import Span
 
@@ -31,8 +32,8 @@ def tiles(grid: tuple[int, int], size: int, halo: int) -> list[Tile]:
     """The tiles of a grid (h, w) in raster order: their cores partition it.
 
     Args:
-        size: cells along a side of a core within the image; one at the border, which needs no halo there, is
-            larger.
+        size: most cells along a side of a core within the image; one at the border, which needs no halo
+            there, may be larger.
         halo: cells that a core needs around it.
     """
     axes = [_axis(length, size, halo) for length in grid]
@@ -41,6 +42,8 @@ def tiles(grid: tuple[int, int], size: int, halo: int) -> list[Tile]:
 
 def _axis(length: int, size: int, halo: int) -> list[tuple[Span, Span]]:
     """(core, window) spans along one axis."""
+    if length > size + 2 * halo:  # as few tiles as that size allows, all of them alike
+        size = ceil((length - 2 * halo) / ceil((length - 2 * halo) / size))
     reach = min(length, size + 2 * halo)
     starts = [min(start, length - reach) for start in range(0, max(1, length - reach + size), size)]
     stops = [start + reach - halo for start in starts[:-1]] + [length]

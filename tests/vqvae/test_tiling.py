@@ -39,7 +39,19 @@ def test_a_window_holds_its_core_and_a_halo_or_the_border(plan):
 def test_all_windows_of_a_plan_have_one_size(plan):
     grid, size, halo = plan
     sizes = {tuple(span.stop - span.start for span in tile.window) for tile in tiles(grid, size, halo)}
-    assert sizes == {tuple(min(length, size + 2 * halo) for length in grid)}
+    ((height, width),) = sizes
+    assert height <= min(grid[0], size + 2 * halo)
+    assert width <= min(grid[1], size + 2 * halo)
+
+
+@given(plans)
+def test_windows_overlap_by_their_halos_and_hardly_more(plan):
+    grid, size, halo = plan
+    plan = tiles(grid, size, halo)
+    for axis, length in enumerate(grid):
+        windows = {(tile.window[axis].start, tile.window[axis].stop) for tile in plan}
+        read = sum(stop - start for start, stop in windows)
+        assert length + 2 * halo * (len(windows) - 1) <= read < length + (2 * halo + 1) * len(windows)
 
 
 @given(plans)
@@ -50,12 +62,21 @@ def test_no_plan_is_longer_than_its_cores_are_small(plan):
 
 
 def test_a_plan_worked_by_hand():
-    # Windows of 3 + 2 * 1 = 5 cells at 0, 3 and, held back by the border, at 5 of 10. The first core has no
-    # halo to its left, the last has more than it needs.
-    assert [(tile.core[0], tile.window[0]) for tile in tiles((10, 4), 3, 1)] == [
-        (Span(0, 4), Span(0, 5)),
-        (Span(4, 7), Span(3, 8)),
-        (Span(7, 10), Span(5, 10)),
+    # All but the outermost cells, 13 of them, have a halo on both sides: four cores of at most four. Windows
+    # of 4 + 2 * 1 = 6 cells begin at 0, 4, 8 and, held back by the border, at 9.
+    assert [(tile.core[0], tile.window[0]) for tile in tiles((15, 6), 4, 1)] == [
+        (Span(0, 5), Span(0, 6)),
+        (Span(5, 9), Span(4, 10)),
+        (Span(9, 13), Span(8, 14)),
+        (Span(13, 15), Span(9, 15)),
+    ]
+
+
+def test_tiles_are_as_even_as_they_can_be():
+    # 96 cells by 64 at a time with a halo of 6: two windows of 54, not one of 76 and most of it once more
+    assert [(tile.core[0], tile.window[0]) for tile in tiles((96, 1), 64, 6)] == [
+        (Span(0, 48), Span(0, 54)),
+        (Span(48, 96), Span(42, 96)),
     ]
 
 
