@@ -34,7 +34,7 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash service vqvae && 
 FROM ${BASE_IMAGE}
 # two malloc arenas: more only hold memory that threads have given back
 ENV PATH=/opt/vqvae/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 \
-    VQVAE_SERVE_HOST=0.0.0.0 VQVAE_SERVE_PORT=8000
+    VQVAE_SERVE_HOST=0.0.0.0 VQVAE_SERVE_PORT=8000 VQVAE_SERVE_LOG=json
 WORKDIR /app
 COPY --from=build /opt/vqvae /opt/vqvae
 COPY --from=build /app /app

@@ -1,21 +1,26 @@
 """`python -m service`: load the models, serve them, and when told to stop answer what was accepted first."""
 
+import asyncio
 import logging
 import socket
 import sys
 import time
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import torch
 import uvicorn
 
+from service import logs
 from service.app import create_app
+from service.connections import Connection
+from service.routes.flow import Service
 from service.scheduler import Scheduler
 from service.settings import PREFIX, Settings, read_settings
 from vqvae.errors import VqvaeError
 from vqvae.tokenizer import Tokenizer
 
-KEEP_ALIVE_S = 30  # longer than clients keep idle connections, so that none is closed under a request
 FLUSH_S = 5  # for the last bytes of answers, once all are made
 
 logger = logging.getLogger("service")
@@ -58,27 +63,33 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until told to stop; exits with 1 after a failed start or with accepted requests unanswered."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
     try:
         settings = read_settings()
+        logs.set_up(settings.log)
         listener = _bound_socket(settings)  # before the models: a port in use is found at once
         torch.set_num_threads(settings.threads)
         tokenizers = [Tokenizer.load(name, tile_size=settings.tile_pixels) for name in settings.model_names]
         app = create_app(settings, tokenizers)
+        service: Service = app.state.service
+        service.start()  # before uvicorn, which would tell of a failure at length
     except (VqvaeError, OSError) as error:
         sys.exit(f"error: {error}")
-    scheduler: Scheduler = app.state.service.scheduler
     config = uvicorn.Config(
         app,
+        http=cast(
+            type[asyncio.Protocol], partial(Connection, settings=settings, telemetry=service.telemetry)
+        ),
+        ws="none",
+        h11_max_incomplete_event_size=settings.header_bytes,
         lifespan="on",
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,  # RequestContext writes a line with the request's id
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=FLUSH_S,
     )
-    server = Server(config, scheduler, settings.drain_s)
+    server = Server(config, service.scheduler, settings.drain_s)
     server.run(sockets=[listener])
     if server.out_of_time:
         sys.exit(f"error: requests were left unanswered after draining for {settings.drain_s} s")

@@ -37,8 +37,10 @@ from service.scheduler import Scheduler
 from service.schemas.codes import CodesBody, CodesDocument
 from service.schemas.images import ImagesBody, ImagesDocument, ReconstructionsDocument
 from service.schemas.problems import ProblemDetails
-from service.settings import Settings
+from service.settings import MEGAPIXEL, Settings
 from service.telemetry import Telemetry
+from service.tracing import trace_requests
+from service.unpacking.pool import UnpackingPool
 from vqvae.code_grid import CodeGrid
 from vqvae.errors import VqvaeError
 from vqvae.tokenizer import Tokenizer
@@ -54,6 +56,10 @@ SCHEMAS_BY_HAND: list[type[BaseModel]] = [
 
 EXPOSED = ["Retry-After", "Server-Timing", "X-Request-ID", "X-Model", "X-Fingerprint", "X-Original-Size"]
 
+HEADER_PROCESSES = 2  # so that one header that takes its time does not hold up all others
+HEADER_S = 2.0  # a header takes a thousandth of that
+UNPACKING_BYTES_PER_PIXEL = 40  # at most 23 were seen, for a WebP with alpha, a profile and an orientation
+
 DESCRIPTION = """Images to small grids of integers, and back.
 
 Encode an image, keep its codes, decode them whenever you like; `fingerprint` says whose codes they are.
@@ -65,14 +71,30 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
     """The application around these models, the first one the default; ConfigError where two have one name."""
     registry = Registry(tokenizers)
     telemetry = Telemetry()
+    bodies_bytes = 4 * settings.body_bytes + 2**26  # the file, its copies, and what reading it takes besides
     service = Service(
         settings=settings,
         registry=registry,
         scheduler=Scheduler(
-            queue_megapixels=settings.queue_megapixels, probe=lambda: _Probe(registry.default)
+            queue_megapixels=settings.queue_megapixels,
+            tile_megapixels=settings.tile_pixels**2 / MEGAPIXEL,
+            probe=lambda: _Probe(registry.default),
+            on_restart=lambda: telemetry.restarted("model"),
         ),
         bodies=Bodies(settings),
         telemetry=telemetry,
+        headers=UnpackingPool(
+            HEADER_PROCESSES,
+            seconds=HEADER_S,
+            memory_bytes=bodies_bytes,
+            on_replaced=lambda: telemetry.restarted("headers"),
+        ),
+        unpackers=UnpackingPool(
+            settings.threads,
+            seconds=settings.unpack_s,
+            memory_bytes=bodies_bytes + UNPACKING_BYTES_PER_PIXEL * settings.image_pixels,
+            on_replaced=lambda: telemetry.restarted("unpacking"),
+        ),
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="pixels"),
     )
 
@@ -82,14 +104,13 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
     )
     telemetry.queue_megapixels.set_function(lambda: scheduler.health.queue_megapixels)
     telemetry.requests_in_flight.set_function(lambda: scheduler.health.num_requests)
-    telemetry.ready.set_function(lambda: scheduler.health.fault is None)
+    telemetry.ready.set_function(lambda: service.fault is None)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        scheduler.start()
+        service.start()
         yield
-        scheduler.stop()
-        service.pool.shutdown(wait=False, cancel_futures=True)
+        service.stop()
 
     app = _App(
         title="vqvae",
@@ -111,6 +132,8 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
             expose_headers=EXPOSED,
         )
     app.add_middleware(RequestContext, telemetry=telemetry)  # around all others
+    if settings.traces:
+        trace_requests(app, version("vqvae"))
     for cls in Problem, VqvaeError, ClientDisconnect, RequestValidationError, HTTPException:
         app.add_exception_handler(cls, _answer_error)
     keys = settings.read_keys()

@@ -72,12 +72,6 @@ class Malformed(Problem):
     status, kind, title = 400, "malformed", "The body is malformed"
 
 
-class TooSlow(Problem):
-    """A body that did not arrive in time."""
-
-    status, kind, title = 408, "too-slow", "The body took too long to arrive"
-
-
 class Unauthorized(Problem):
     """Keys are configured, and the request carries none of them."""
 
@@ -100,6 +94,12 @@ class NotAcceptable(Problem):
     """None of the media types that there are is acceptable to the client."""
 
     status, kind, title = 406, "not-acceptable", "No acceptable form of the answer"
+
+
+class TooSlow(Problem):
+    """Headers or a body that did not arrive in time."""
+
+    status, kind, title = 408, "too-slow", "The request took too long to arrive"
 
 
 class OtherFingerprint(Problem):
@@ -142,6 +142,12 @@ class Overloaded(Problem):
     """The queue is full."""
 
     status, kind, title = 429, "overloaded", "The queue is full"
+
+
+class HeadersTooLarge(Problem):
+    """More bytes of headers than allowed."""
+
+    status, kind, title = 431, "headers-too-large", "The headers are too large"
 
 
 class Unavailable(Problem):

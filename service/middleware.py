@@ -12,6 +12,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import tracing
 from service.errors import Unavailable, as_problem, request_id
 from service.telemetry import Telemetry
 
@@ -46,6 +47,7 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         own_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         request_id.set(own_id)
+        tracing.describe_span({"vqvae.request_id": own_id})
         timings_s: dict[str, float] = {}
         status = 0
 
@@ -53,6 +55,8 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if route := _route_of(inner):
+                    tracing.describe_span({"http.route": route}, name=f"{scope['method']} {route}")
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = own_id
                 for name, value in SECURITY_HEADERS.items():
@@ -81,7 +85,7 @@ class RequestContext:
         finally:
             seconds = time.monotonic() - began
             self.telemetry.answered(
-                route=getattr(inner.get("route"), "path", None),
+                route=_route_of(inner),
                 method=scope["method"],
                 status=status,
                 seconds=seconds,
@@ -89,4 +93,19 @@ class RequestContext:
                 problem=inner["state"].get("problem"),
             )
             path = scope.get("raw_path", b"").decode("latin-1")  # as it came: no line breaks, no query
-            logger.info("%s %s %s %d %.1f ms", own_id, scope["method"], path, status, 1000 * seconds)
+            fields = {
+                "method": scope["method"],
+                "path": path,
+                "status": status,
+                "duration_ms": round(1000 * seconds, 1),
+                **{f"{stage}_ms": round(1000 * stage_s, 1) for stage, stage_s in timings_s.items()},
+            }
+            logger.info(
+                "%s %s %s %d %.1f ms", own_id, scope["method"], path, status, 1000 * seconds, extra=fields
+            )
+
+
+def _route_of(scope: Scope) -> str | None:
+    """The pattern of the path that was asked for, once the router has found it; None where there is none."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    return path

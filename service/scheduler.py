@@ -1,21 +1,26 @@
 """Admission, the queue, and the one worker that does the models' work; its unit of work is a tile.
 
 The way of a request: it is admitted into a `Place`, or refused at once; from its place it hands in one job
-after another; the worker goes round the waiting jobs and runs one tile of each in turn, so that a small job
-waits for one tile of a large one and never for all of it. A job ends with its result, with its own error, at
-its deadline (looked at before each tile), when its place is given up, or with the worker, and no other job is
-touched by that.
+after another; the worker runs the waiting jobs tile by tile, each in its turn. A job ends with its result,
+with its own error, at its deadline (looked at before each tile), when its place is given up, or when the
+worker stops, and no other job is touched by that.
+
+Whose turn it is: every job ought to get an equal share of the worker, as if all ran at once and each the
+slower for it. The next tile is that of the job which would be through with one soonest under such sharing
+(weighted fair queueing: Demers, Keshav and Shenker, 1989). So a small image passes any number of large ones
+after a tile or two, and no flood of small ones keeps a large one from its share.
 
 What a job computes is not known here. Admission belongs to the event loop's thread. The worker shares with it
 the queue of tasks, behind a lock, a task's `wanted`, and a few numbers that the worker alone writes.
 """
 
 import asyncio
+import heapq
+import itertools
 import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +35,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 PROBE_AFTER_S = 2.0  # without a finished tile the worker tries itself: twice before it is not believed
 STALE_AFTER_S = 5.0  # without a finished tile readiness is not believed any more
+STUCK_AFTER_S = 60.0  # without a finished tile only a restart will help
 
 
 class Job(Protocol[T_co]):
@@ -51,7 +57,8 @@ class Health:
     """What the scheduler knows of itself; `fault` is None when it is ready for work."""
 
     fault: str | None
-    last_tile_age_s: float | None
+    last_tile_age_s: float  # infinite before the first one
+    is_stuck: bool  # for so long that it will not come free
     queue_megapixels: float
     num_requests: int
 
@@ -65,6 +72,7 @@ class _Task:
         self.deadline = deadline
         self.wanted = True  # False once nobody waits any more: the worker drops it
         self.model_s = 0.0
+        self.turn = math.inf  # on the scheduler's clock of shared work; the least is next
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self.job: Job[Any] | None = None
@@ -113,26 +121,39 @@ class Place:
 
 
 class Scheduler:
-    """One worker thread and the queue before it; `probe` makes the tiny job by which it tries itself."""
+    """One worker thread and the queue before it.
+
+    Args:
+        tile_megapixels: that a tile of a large image has, about.
+        probe: makes the tiny job by which the worker tries itself.
+        on_restart: called when the worker survived what ends a thread.
+    """
 
     def __init__(
         self,
         *,
         queue_megapixels: float,
+        tile_megapixels: float,
         probe: Callable[[], Job[object]],
+        on_restart: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queue_megapixels = queue_megapixels
         self.clock = clock
+        self._tile_megapixels = tile_megapixels
         self._probe = probe
+        self._on_restart = on_restart
         self._closed = False
         self._places: set[Place] = set()
         self._lock = threading.Condition()
-        self._tasks: deque[_Task] = deque()
+        self._tasks: list[tuple[float, int, _Task]] = []  # a heap by turn, then by arrival
+        self._arrivals = itertools.count()
+        self._shared_megapixels = 0.0  # that a job would have got which had shared the worker from the start
         self._stopping = False
         self._worker = threading.Thread(target=self._work, name="model-worker", daemon=True)
         # Written by the worker alone; the rate is one megapixel a second until it is measured.
-        self._last_tile_at: float | None = None
+        self._last_tile_at = -math.inf
+        self._began_at = self.clock()
         self._probe_at = -math.inf
         self._recent_megapixels = 1.0
         self._recent_s = 1.0
@@ -176,11 +197,12 @@ class Scheduler:
             self._places.remove(place)
 
     def enqueue(self, task: _Task) -> None:
-        """Put a task at the queue's tail; Unavailable once the worker has ended."""
+        """Put a task among the waiting; Unavailable once the worker has stopped."""
         with self._lock:
             if self._stopping:
                 raise Unavailable("the worker is not running", retry_after_s=1)
-            self._tasks.append(task)
+            task.turn = self._shared_megapixels
+            self._queue_next_tile(task)
             self._lock.notify()
 
     def close(self) -> None:
@@ -196,20 +218,26 @@ class Scheduler:
         self._worker.join(timeout=STALE_AFTER_S)  # a tile that takes longer than this never ends
 
     @property
+    def is_running(self) -> bool:
+        """Whether the worker was started and has not ended."""
+        return self._worker.is_alive()
+
+    @property
     def health(self) -> Health:
         """Ready is: open, the worker lives, and a tile or a probe was finished in the last five seconds."""
-        last_tile_at = self._last_tile_at
-        age_s = None if last_tile_at is None else self.clock() - last_tile_at
+        now = self.clock()
+        age_s = now - self._last_tile_at
         fault = None
         if self._closed:
             fault = "the service is stopping"
-        elif not self._worker.is_alive():
+        elif not self.is_running:
             fault = "the worker is not running"
-        elif age_s is None:
+        elif age_s == math.inf:
             fault = "the worker has finished no tile yet"
         elif age_s > STALE_AFTER_S:
             fault = f"the worker has finished no tile for {age_s:.1f} s"
-        return Health(fault, age_s, self._admitted_megapixels, len(self._places))
+        is_stuck = now - max(self._last_tile_at, self._began_at) > STUCK_AFTER_S
+        return Health(fault, age_s, is_stuck, self._admitted_megapixels, len(self._places))
 
     @property
     def _admitted_megapixels(self) -> float:
@@ -218,29 +246,39 @@ class Scheduler:
     # The worker's side
 
     def _work(self) -> None:
-        try:
-            while not self._stopping:
+        while not self._stopping:
+            try:
                 if self.clock() >= self._probe_at:
                     self._try_itself()
                 task = self._next_task()
                 if task is not None:
                     self._run_a_tile(task)
-        finally:
-            with self._lock:
-                self._stopping = True
-                left, self._tasks = self._tasks, deque()
-            for task in left:
-                task.settle(error=Unavailable("the worker ended before the work was done", retry_after_s=1))
+            except BaseException:  # not even an exit that some library calls ends the only worker
+                logger.exception("the worker died at its work; it begins anew")
+                self._on_restart()
+        with self._lock:
+            left, self._tasks = self._tasks, []
+        for _, _, task in left:
+            task.settle(error=Unavailable("the worker ended before the work was done", retry_after_s=1))
+
+    def _queue_next_tile(self, task: _Task) -> None:
+        task.turn += min(task.megapixels, self._tile_megapixels)
+        heapq.heappush(self._tasks, (task.turn, next(self._arrivals), task))
 
     def _next_task(self) -> _Task | None:
-        """The task at the queue's head; None when the worker should try itself, or stop."""
+        """The task whose turn it is; None when the worker should try itself, or stop."""
         with self._lock:
             if not self._tasks and not self._stopping:
                 self._lock.wait(timeout=max(0.0, self._probe_at - self.clock()))
-            return self._tasks.popleft() if self._tasks else None
+            if not self._tasks:
+                return None
+            num_sharing = len(self._tasks)
+            _, _, task = heapq.heappop(self._tasks)
+            self._shared_megapixels += min(task.megapixels, self._tile_megapixels) / num_sharing
+            return task
 
     def _run_a_tile(self, task: _Task) -> None:
-        """One tile of a task, which is settled then or goes to the queue's tail."""
+        """One tile of a task, which is settled then or waits for its next turn."""
         began = self.clock()
         if not task.wanted:
             return
@@ -268,7 +306,7 @@ class Scheduler:
             task.settle(result)
         else:
             with self._lock:
-                self._tasks.append(task)
+                self._queue_next_tile(task)
 
     def _try_itself(self) -> None:
         self._probe_at = self.clock() + PROBE_AFTER_S  # also if it fails: not in a tight loop

@@ -1,8 +1,9 @@
 """Every setting of the service, with its default and its unit; the only place that reads the environment."""
 
 import os
+import sys
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,7 +19,7 @@ PREFIX = "VQVAE_SERVE_"
 
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Whole processors that this process may use: its cgroup's quota (v2 or v1) or its affinity, the less."""
-    cpus = len(os.sched_getaffinity(0))
+    cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     for files in ("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"):
         try:
             quota, period = " ".join((cgroup / file).read_text() for file in files).split()
@@ -46,7 +47,7 @@ class Settings(BaseSettings):
     """Models to serve, names or paths, separated by commas; the first is the default."""
     threads: int = Field(default_factory=usable_cpus, ge=1)
     """Threads of a model's arithmetic; the processors of the cgroup's quota or the affinity unless told."""
-    tile_pixels: int = Field(default=1024, ge=64)
+    tile_pixels: int = Field(default=512, ge=64)
     """Side of the tiles that large images are worked in, about; requests take turns tile by tile."""
 
     api_keys: SecretStr = SecretStr("")
@@ -55,9 +56,23 @@ class Settings(BaseSettings):
     """File of more such keys, one a line, read at the start."""
     cors_origins: str = ""
     """Origins whose pages a browser lets ask, https://example.org, separated by commas; * for all."""
+    log: Literal["text", "json"] = "text"
+    """Form of the log: lines for people, or a JSON object a line."""
+    traces: bool = False
+    """Whether to send OpenTelemetry traces, to where the standard OTEL_ variables say."""
     docs: bool = True
     """Whether there are /docs and /openapi.json."""
 
+    connections: int = Field(default=1000, ge=1)
+    """Most connections at one time."""
+    header_bytes: int = Field(default=32768, ge=1024)
+    """Largest headers of a request, with its path."""
+    headers_s: float = Field(default=10, gt=0)
+    """Time for the headers to arrive."""
+    keep_alive_s: int = Field(default=30, ge=1)
+    """Time that a connection stays open for another request."""
+    answer_s: float = Field(default=60, gt=0)
+    """Time for an answer to be taken by its client."""
     body_bytes: int = Field(default=20_000_000, ge=1)
     """Largest body of a request."""
     body_s: float = Field(default=30, gt=0)
@@ -70,6 +85,8 @@ class Settings(BaseSettings):
     """Most images, or items of codes, of one request."""
     codes_per_request: int = Field(default=2**22, ge=1)
     """Most codes of one request to decode."""
+    unpack_s: float = Field(default=10, gt=0)
+    """Time for one image file to become pixels."""
 
     queue_megapixels: float = Field(default=128, gt=0)
     """Work that is waiting or being done; beyond it requests are answered 429."""
@@ -97,6 +114,11 @@ class Settings(BaseSettings):
     def model_names(self) -> list[str]:
         """`models`, taken apart."""
         return _parts(self.models)
+
+    @property
+    def image_pixels(self) -> int:
+        """`image_megapixels`, in pixels."""
+        return int(self.image_megapixels * MEGAPIXEL)
 
     @property
     def origins(self) -> list[str]:

@@ -4,6 +4,7 @@ Reference: https://prometheus.io/docs/practices/naming/.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
+POOLS = ("headers", "unpacking", "model")
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")  # others count as one
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 MEGAPIXELS = (0.016, 0.0625, 0.25, 0.5, 1, 2, 4, 8, 16, 64)
@@ -67,6 +69,14 @@ class Telemetry:
             "vqvae_requests_in_flight", "Requests that were admitted and not answered.", registry=registry
         )
         self.ready = Gauge("vqvae_ready", "1 where /readyz says 200, else 0.", registry=registry)
+        self._restarts = Counter(
+            "vqvae_worker_restarts",
+            "Workers replaced after they ended or hung: unpacking processes, header processes, the model's.",
+            ("pool",),
+            registry=registry,
+        )
+        for pool in POOLS:
+            self._restarts.labels(pool)
         self._build = Gauge(
             "vqvae_build_info",
             "1 for every loaded model.",
@@ -97,6 +107,14 @@ class Telemetry:
             self._stages.labels(stage).observe(stage_s)
         if problem is not None:
             self._problems.labels(problem).inc()
+
+    def restarted(self, pool: Literal["headers", "unpacking", "model"]) -> None:
+        """One worker took the place of another; from any thread."""
+        self._restarts.labels(pool).inc()
+
+    def refused(self, problem: str) -> None:
+        """A connection ended before there was a request."""
+        self._problems.labels(problem).inc()
 
     def image(self, outcome: str) -> None:
         """One image of a request: done, or failed."""

@@ -13,8 +13,9 @@ from service.errors import BadRequest, Malformed, Problem, UnsupportedType, as_p
 from service.intake import limits
 from service.schemas.images import ImagesBody
 from service.settings import Settings
+from service.unpacking.pool import UnpackingPool
 from vqvae.errors import ImageError, LimitError, UnsupportedImageError, VqvaeError
-from vqvae.pixels import decode_image, sniff
+from vqvae.pixels import sniff
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,15 @@ class Upload:
     num_pixels: int  # by its header
 
 
-def read_images(body: bytes, content_type: str, settings: Settings) -> list[Upload | Problem]:
+def read_images(
+    body: bytes, content_type: str, settings: Settings, headers: UnpackingPool
+) -> list[Upload | Problem]:
     """The images of a body; what the bytes are counts for more than what `content_type` says.
 
     Raises UnsupportedType, Malformed, BadRequest or TooLarge.
     """
     files = _files(body, content_type, settings.images_per_request)
-    uploads = [file if isinstance(file, Problem) else _upload(file, settings) for file in files]
+    uploads = [file if isinstance(file, Problem) else _upload(file, settings, headers) for file in files]
     limits.check_request(
         (upload.num_pixels for upload in uploads if isinstance(upload, Upload)), settings.request_megapixels
     )
@@ -127,19 +130,19 @@ def _from_base64(text: str, where: str) -> bytes | Problem:
         return BadRequest(f"{where}: not valid base64 (standard alphabet, padded, no white space)")
 
 
-def _upload(data: bytes, settings: Settings) -> Upload | Problem:
+def _upload(data: bytes, settings: Settings, headers: UnpackingPool) -> Upload | Problem:
     try:
-        num_pixels = _num_pixels(data)
+        num_pixels = _num_pixels(data, headers)
         limits.check_image(num_pixels, settings.image_megapixels)
     except (VqvaeError, Problem) as error:
         return as_problem(error)
     return Upload(data, num_pixels)
 
 
-def _num_pixels(data: bytes) -> int:
+def _num_pixels(data: bytes, headers: UnpackingPool) -> int:
     """Pixels by the header alone: `decode_image` looks at it before it unpacks, and here none are allowed."""
     try:
-        decode_image(data, max_pixels=0)
+        headers.submit(data, max_pixels=0).result()
     except LimitError as error:
         return error.actual
     raise ImageError("the image has no pixels")

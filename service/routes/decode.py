@@ -48,8 +48,8 @@ async def decode(request: Request, options: Annotated[DecodeOptions, Query()]) -
             tokenizer = service.registry.of(grid.space, options.model, options.decoder)
             rgb = await flow.run(lambda: tokenizer.decoding(grid), grid.width * grid.height)
             flow.coded(grid)
-            return await flow.off_loop("output", form.picture, rgb)
+            return await flow.output(form.picture, rgb)
 
         async with flow.admitted(grid.width * grid.height for grid in grids if isinstance(grid, CodeGrid)):
             pictures = await flow.each(grids, work)
-            return await flow.off_loop("output", form.response, pictures, grid_headers(grids))
+            return await flow.output(form.response, pictures, grid_headers(grids))

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from service.errors import Problem, Undecodable
-from service.intake import Upload, read_images
+from service.intake import Upload
 from service.negotiation import CODE_FILE, JSON, NPY, best
 from service.routes import documented
 from service.routes.flow import Flow, failed_item, grid_headers
@@ -39,7 +39,7 @@ async def encode(request: Request, options: Annotated[EncodeOptions, Query()]) -
     flow = Flow(request)
     tokenizer = flow.service.registry.named(options.model)
     async with flow.body() as body:
-        uploads = await flow.look_at_body(read_images, body, flow.content_type, flow.service.settings)
+        uploads = await flow.images_in(body)
         media_type = best(flow.accept, [JSON, NPY, CODE_FILE] if len(uploads) == 1 else [JSON])
 
         async def work(upload: Upload) -> CodeGrid:
@@ -50,7 +50,7 @@ async def encode(request: Request, options: Annotated[EncodeOptions, Query()]) -
 
         async with flow.admitted(upload.num_pixels for upload in uploads if isinstance(upload, Upload)):
             grids = await flow.each(uploads, work)
-            answer = await flow.off_loop("output", _write, grids, media_type, options.encoding)
+            answer = await flow.output(_write, grids, media_type, options.encoding)
     return Response(answer, media_type=media_type, headers=grid_headers(grids))
 
 

@@ -2,7 +2,7 @@
 
 Its body is received and looked at; it is admitted; then its items go one after another through pixels, model
 and output, so that one image at a time is unpacked. From admission on the deadline ends it, or the client's
-leaving. Files become pixels and pixels files in a pool of threads, off the event loop.
+leaving. Files become pixels in processes, pixels files in threads: neither in the event loop.
 """
 
 import asyncio
@@ -11,18 +11,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
 
+from service import tracing
 from service.errors import ClientGone, DeadlinePassed, Problem, Unavailable, as_problem
-from service.intake import Bodies, Upload
+from service.intake import Bodies, Upload, read_images
 from service.registry import Registry
 from service.scheduler import Job, Place, Scheduler
 from service.settings import MEGAPIXEL, Settings
 from service.telemetry import Telemetry
+from service.unpacking.pool import UnpackingPool
 from vqvae.code_grid import CodeGrid
-from vqvae.pixels import RGB8, decode_image
+from vqvae.pixels import RGB8
 
 Item = TypeVar("Item")
 T = TypeVar("T")
@@ -38,7 +40,32 @@ class Service:
     scheduler: Scheduler
     bodies: Bodies
     telemetry: Telemetry
-    pool: Executor  # where files become pixels and pixels files
+    headers: UnpackingPool  # looks at files' headers: quick, so that refusals are
+    unpackers: UnpackingPool  # makes pixels of files
+    pool: Executor  # makes files of pixels
+
+    def start(self) -> None:
+        """Start processes and worker; OSError where one does not start. Where they run, nothing happens."""
+        if not self.scheduler.is_running:
+            self.headers.start()
+            self.unpackers.start()
+            self.scheduler.start()
+
+    def stop(self) -> None:
+        """End them after what they are at."""
+        self.scheduler.stop()
+        self.headers.stop()
+        self.unpackers.stop()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def fault(self) -> str | None:
+        """Why the service is not ready for work; None when it is."""
+        if fault := self.scheduler.health.fault:
+            return fault
+        if not (self.headers.num_alive and self.unpackers.num_alive):
+            return "no process that unpacks images is running"
+        return None
 
 
 def service_of(request: Request) -> Service:
@@ -83,11 +110,23 @@ class Flow:
     async def run(self, start: Callable[[], Job[T]], num_pixels: int) -> T:
         """Result of a job of the model's worker."""
         assert self._place is not None, "run() is for the admitted"
-        return await self._place.run(start, _megapixels_of_work(num_pixels))
+        with tracing.span("model"):
+            result = await self._place.run(start, _megapixels_of_work(num_pixels))
+            tracing.describe_span(
+                {"vqvae.queue_s": self._place.queue_s, "vqvae.model_s": self._place.model_s}
+            )
+        return result
 
     def coded(self, grid: CodeGrid) -> None:
         """Tell the telemetry of an image that went to these codes or came from them."""
         self.service.telemetry.coded(grid.codes.size, grid.width * grid.height / MEGAPIXEL)
+
+    async def images_in(self, body: bytes) -> list[Upload | Problem]:
+        """The images of a body; raises what `read_images` raises."""
+        service = self.service
+        return await self.look_at_body(
+            read_images, body, self.content_type, service.settings, service.headers
+        )
 
     async def look_at_body(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Result of a function of intake, in a thread that never waits for pixels: refusals come at once."""
@@ -96,14 +135,13 @@ class Flow:
 
     async def pixels_of(self, upload: Upload) -> RGB8:
         """An uploaded image, unpacked."""
-        max_pixels = int(self.service.settings.image_megapixels * MEGAPIXEL)
-        return await self.off_loop("intake", decode_image, upload.data, max_pixels=max_pixels)
+        unpackers, max_pixels = self.service.unpackers, self.service.settings.image_pixels
+        with self._timed("intake"):
+            return await asyncio.wrap_future(unpackers.submit(upload.data, max_pixels))
 
-    async def off_loop(
-        self, stage: Literal["intake", "output"], function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Result of a function that runs in the pool; its time counts for that stage."""
-        with self._timed(stage):
+    async def output(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Result of a function that writes files, run in the pool."""
+        with self._timed("output"):
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self.service.pool, lambda: function(*args, **kwargs))
 
@@ -111,7 +149,8 @@ class Flow:
     def _timed(self, stage: str) -> Iterator[None]:
         began = time.monotonic()
         try:
-            yield
+            with tracing.span(stage):
+                yield
         finally:
             self._timings_s[stage] = self._timings_s.get(stage, 0.0) + time.monotonic() - began
 

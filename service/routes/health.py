@@ -15,18 +15,21 @@ from service.telemetry import MEDIA_TYPE
 router = APIRouter(tags=["service"])
 
 
-@router.get("/livez", summary="Is it alive?")
-async def livez() -> Alive:
-    """200 as long as the process answers at all."""
+@router.get("/livez", summary="Is it alive?", responses=problem_answers(Unavailable))
+async def livez(request: Request) -> Alive:
+    """200 unless the model's worker has been stuck for a minute, which nothing but a restart will cure."""
+    if service_of(request).scheduler.health.is_stuck:
+        raise Unavailable("the worker has finished no tile for a minute; restart the service")
     return Alive()
 
 
 @router.get("/readyz", summary="Is it ready?", responses=problem_answers(Unavailable))
 async def readyz(request: Request) -> Ready:
     """200 only where real work was done in the last five seconds; 503 says what is amiss."""
-    health = service_of(request).scheduler.health
-    if health.fault is not None or health.last_tile_age_s is None:
-        raise Unavailable(health.fault or "", retry_after_s=1)
+    service = service_of(request)
+    if fault := service.fault:
+        raise Unavailable(fault, retry_after_s=1)
+    health = service.scheduler.health
     return Ready(
         last_tile_age_s=round(health.last_tile_age_s, 3),
         queue_megapixels=health.queue_megapixels,

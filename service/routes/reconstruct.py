@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from service.errors import Undecodable
-from service.intake import Upload, read_images
+from service.intake import Upload
 from service.negotiation import JSON
 from service.routes import documented
 from service.routes.flow import Flow
@@ -36,7 +36,7 @@ async def reconstruct(request: Request, options: Annotated[ReconstructOptions, Q
     flow = Flow(request)
     tokenizer = flow.service.registry.named(options.model, options.decoder)
     async with flow.body() as body:
-        uploads = await flow.look_at_body(read_images, body, flow.content_type, flow.service.settings)
+        uploads = await flow.images_in(body)
         form = Form.negotiated(flow.accept, len(uploads), options.quality)
 
         def finish(original: RGB8, grid: CodeGrid, reconstruction: RGB8) -> Picture:
@@ -48,12 +48,12 @@ async def reconstruct(request: Request, options: Annotated[ReconstructOptions, Q
             grid = await flow.run(lambda: tokenizer.encoding(original), upload.num_pixels)
             flow.coded(grid)
             reconstruction = await flow.run(lambda: tokenizer.decoding(grid), upload.num_pixels)
-            return await flow.off_loop("output", finish, original, grid, reconstruction)
+            return await flow.output(finish, original, grid, reconstruction)
 
         num_pixels = (upload.num_pixels for upload in uploads if isinstance(upload, Upload))
         async with flow.admitted(num_pixels, passes=2):
             pictures = await flow.each(uploads, work)
-            return await flow.off_loop("output", form.response, pictures, {})
+            return await flow.output(form.response, pictures, {})
 
 
 def _measure(original: RGB8, grid: CodeGrid, reconstruction: RGB8) -> dict[str, Any]:

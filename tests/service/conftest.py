@@ -14,6 +14,7 @@ import pytest
 
 from service.app import create_app
 from service.settings import PREFIX, Settings
+from service.unpacking.pool import UnpackingPool
 from vqvae.pixels import encode_image
 from vqvae.tokenizer import Tokenizer
 
@@ -130,6 +131,24 @@ def strict_client(start_service):
         queue_megapixels=0.2,
         queue_body_bytes=150_000,
     ).client
+
+
+@pytest.fixture(scope="session")
+def start_pool():
+    """Starts so many unpacking processes for a test; what replaces them goes to `on_replaced`."""
+    started = []
+
+    def start(num_processes, *, seconds=60, memory_bytes=2**28, on_replaced=lambda: None):
+        pool = UnpackingPool(
+            num_processes, seconds=seconds, memory_bytes=memory_bytes, on_replaced=on_replaced
+        )
+        started.append(pool)
+        pool.start()
+        return pool
+
+    yield start
+    for pool in started:
+        pool.stop()
 
 
 @pytest.fixture

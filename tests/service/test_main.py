@@ -1,5 +1,6 @@
 """`python -m service` as a process: start, failed starts, and the way it stops."""
 
+import json
 import os
 import signal
 import socket
@@ -54,6 +55,19 @@ def test_every_request_has_a_line_in_the_log_without_its_query(service):
     (line,) = lines
     assert "an-id GET /v1/models/nope 404 " in line
     assert "secret" not in line
+
+
+def test_the_log_comes_as_json_where_that_is_wanted(start_service, png):
+    service = start_service(log="json")
+    service.client.post("/v1/encode?encoding=base64", content=png, headers={"x-request-id": "an-id"})
+    service.client.post("/v1/encode", content=b"secret", headers={"x-request-id": "another-id"})
+    service.stop()
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, lines))
+    (line,) = (line for line in lines if line.get("request_id") == "an-id")
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/encode", 200)
+    assert 0 < line["model_ms"] < line["duration_ms"]
+    assert "secret" not in service.log.read_text()
 
 
 def test_a_missing_model_ends_the_start_with_one_line():

@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from service.errors import DeadlinePassed, Overloaded, TooLarge, Unavailable
-from service.scheduler import STALE_AFTER_S, Scheduler
+from service.scheduler import STALE_AFTER_S, STUCK_AFTER_S, Scheduler
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +55,7 @@ def make_scheduler():
     made = []
 
     def make(queue_megapixels=10, probe=Gated, **others):
-        scheduler = Scheduler(queue_megapixels=queue_megapixels, probe=probe, **others)
+        scheduler = Scheduler(queue_megapixels=queue_megapixels, tile_megapixels=1.0, probe=probe, **others)
         made.append(scheduler)
         scheduler.start()
         return scheduler
@@ -125,6 +126,48 @@ async def test_many_jobs_take_turns(make_scheduler):
     gate.release()
     await asyncio.gather(held, *tasks)
     assert log == ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]
+
+
+async def test_a_small_job_passes_many_large_ones(make_scheduler):
+    scheduler, log = make_scheduler(queue_megapixels=1000), []
+    gate = threading.Semaphore(0)
+    large = [submit(scheduler, Gated("L", 16, log, gate), megapixels=16) for _ in range(10)]
+    await until(lambda: scheduler.health.num_requests == 10)
+    for _ in range(25):  # they are in the middle of their turns
+        gate.release()
+    await until(lambda: len(log) == 25)
+    small = submit(scheduler, Gated("small", log=log), megapixels=0.0625)
+    await until(lambda: scheduler.health.num_requests == 11)
+    await asyncio.sleep(0.01)
+    for _ in range(160):
+        gate.release()
+    await asyncio.gather(small, *large)
+    assert log.index("small0") <= 27  # one tile was begun, and it is the next but one at most
+
+
+async def test_a_flood_of_small_jobs_leaves_a_large_one_its_share(make_scheduler):
+    """Ten small ones always wait beside it: of the work an eleventh is the large one's."""
+    scheduler, log = make_scheduler(queue_megapixels=1000), []
+
+    asked = 0
+
+    class Patient(Gated):
+        def run(self, i):
+            while asked < 10 + log.count("s0") and not large.done():
+                time.sleep(0.0001)  # until all ten are there again
+            super().run(i)
+
+    async def keep_asking():
+        nonlocal asked
+        while not large.done():
+            with scheduler.admit(0.0625, 60) as place:
+                asked += 1
+                await place.run(lambda: Patient("s", log=log), 0.0625)
+
+    large = submit(scheduler, Patient("L", 8, log), megapixels=8)
+    await asyncio.gather(large, *(keep_asking() for _ in range(10)))
+    num_small = log[: log.index("L7")].count("s0")
+    assert 0.7 < num_small * 0.0625 / (10 * 8) < 1.1
 
 
 @pytest.mark.parametrize("where", ["start", "run", "result"])
@@ -354,9 +397,22 @@ async def test_a_stuck_tile_makes_the_service_unready(make_scheduler):
     await held
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_dead_worker_fails_its_requests_and_readiness(make_scheduler):
-    scheduler = make_scheduler()
+async def test_a_worker_stuck_for_a_minute_says_so(make_scheduler):
+    scheduler = make_scheduler(clock=(clock := Clock()))
+    await until(lambda: scheduler.health.fault is None)
+    gate, held = await hold_worker(scheduler)
+    clock.now += STUCK_AFTER_S - 1
+    assert not scheduler.health.is_stuck
+    clock.now += 2
+    assert scheduler.health.is_stuck
+    gate.release()
+    await held
+    await until(lambda: not scheduler.health.is_stuck)
+
+
+async def test_what_would_end_the_worker_costs_one_job(make_scheduler, caplog):
+    restarts = []
+    scheduler = make_scheduler(on_restart=lambda: restarts.append(1))
     gate = threading.Semaphore(0)
     deadly = Failing(SystemExit(), gate=gate)
     killed = submit(scheduler, deadly)
@@ -364,9 +420,9 @@ async def test_a_dead_worker_fails_its_requests_and_readiness(make_scheduler):
     waiting = submit(scheduler, Gated())
     await asyncio.sleep(0.01)
     gate.release()
-    for task in killed, waiting:
-        with pytest.raises(Unavailable):
-            await task
-    await until(lambda: scheduler.health.fault == "the worker is not running")
     with pytest.raises(Unavailable):
-        await submit(scheduler, Gated())
+        await killed
+    assert await waiting == "job is done"
+    assert restarts == [1]
+    assert "the worker died at its work" in caplog.text
+    assert scheduler.health.fault is None

@@ -16,12 +16,17 @@ def settings():
     return Settings(threads=1)
 
 
+@pytest.fixture(scope="module")
+def headers(start_pool):
+    return start_pool(1)
+
+
 def multipart(*files, boundary=b"x"):
     part = b'--%b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n%b\r\n'
     return b"".join(part % (boundary, file) for file in files) + b"--%b--\r\n" % boundary
 
 
-def test_large_multipart_files_are_not_written_to_disk(monkeypatch, settings):
+def test_large_multipart_files_are_not_written_to_disk(monkeypatch, settings, headers):
     def refuse(*_, **__):
         raise AssertionError("a file was opened")
 
@@ -30,34 +35,36 @@ def test_large_multipart_files_are_not_written_to_disk(monkeypatch, settings):
     noise = encode_image(np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8))
     assert len(noise) > 2_000_000
     body = multipart(noise, noise)
-    uploads = read_images(body, "multipart/form-data; boundary=x", settings)
+    uploads = read_images(body, "multipart/form-data; boundary=x", settings, headers)
     assert [upload.data for upload in uploads] == [noise, noise]
 
 
 @pytest.mark.parametrize("boundary", [b"x", b"----WebKitFormBoundary7MA4YWxkTrZu0gW", b"a" * 70])
-def test_files_come_out_of_multipart_as_they_went_in(settings, boundary):
+def test_files_come_out_of_multipart_as_they_went_in(settings, headers, boundary):
     files = [b"\r\n--", b"", bytes(range(256)), b"--" + boundary[:-1]]
-    uploads = read_images(
-        multipart(*files, boundary=boundary), f"multipart/form-data; boundary={boundary.decode()}", settings
+    body, content_type = (
+        multipart(*files, boundary=boundary),
+        f"multipart/form-data; boundary={boundary.decode()}",
     )
+    uploads = read_images(body, content_type, settings, headers)
     assert [upload.status for upload in uploads] == [415] * 4  # each was looked at, none is an image
 
 
 @pytest.mark.parametrize(
     "content_type", ["multipart/form-data", f"multipart/form-data; boundary={'b' * 300}"]
 )
-def test_a_boundary_that_is_none_is_malformed(settings, content_type):
+def test_a_boundary_that_is_none_is_malformed(settings, headers, content_type):
     with pytest.raises(Malformed):
-        read_images(multipart(b"file"), content_type, settings)
+        read_images(multipart(b"file"), content_type, settings, headers)
 
 
-def test_an_upload_knows_its_pixels_by_its_header(settings):
-    (upload,) = read_images(encode_image(np.zeros((7, 9, 3), np.uint8)), "", settings)
+def test_an_upload_knows_its_pixels_by_its_header(settings, headers):
+    (upload,) = read_images(encode_image(np.zeros((7, 9, 3), np.uint8)), "", settings, headers)
     assert upload.num_pixels == 63
 
 
-def test_an_image_without_pixels_is_a_problem(settings):
+def test_an_image_without_pixels_is_a_problem(settings, headers):
     gif = b"GIF89a" + bytes(4) + b"\x00\x00\x00" + b"," + bytes(9) + b"\x02\x00;"
-    (problem,) = read_images(gif, "image/gif", settings)
+    (problem,) = read_images(gif, "image/gif", settings, headers)
     assert isinstance(problem, Problem)
     assert problem.status == 422

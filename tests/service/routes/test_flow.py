@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import re
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -203,7 +205,7 @@ async def test_a_fault_in_one_image_fails_its_item_alone(in_process, monkeypatch
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_dead_worker_is_503_and_not_ready(in_process, monkeypatch, problem_of):
+async def test_a_worker_that_dies_is_503_for_its_request_and_begins_anew(in_process, monkeypatch, problem_of):
     async with in_process() as (client, app):
 
         def deadly(_):
@@ -215,9 +217,38 @@ async def test_a_dead_worker_is_503_and_not_ready(in_process, monkeypatch, probl
             answer = await client.post("/v1/encode", files=files)
             problem_of(answer, 503, "unavailable")
             assert "retry-after" in answer.headers
-        await until(lambda: health_of(app).fault == "the worker is not running")
+        monkeypatch.undo()  # which the idle probe has met, too
+        await until(lambda: health_of(app).fault is None)
+        assert (await client.post("/v1/encode", files=files)).status_code == 200
+        (line,) = re.findall(
+            r'vqvae_worker_restarts_total{pool="model"} (\d+)', (await client.get("/metrics")).text
+        )
+        assert int(line) >= 2
+
+
+async def test_a_stuck_worker_is_not_ready_and_after_a_minute_not_alive(in_process, held, problem_of):
+    async with in_process() as (client, app):
+        model, scheduler = await held(app), app.state.service.scheduler
+        asked = asyncio.create_task(client.post("/v1/encode", content=image_of(8, 8)))
+        await until(lambda: model.num_waiting == 1)
+        now = scheduler.clock()
+        scheduler.clock = lambda: now + 59
         problem_of(await client.get("/readyz"), 503, "unavailable")
         assert (await client.get("/livez")).status_code == 200
+        scheduler.clock = lambda: now + 66
+        problem_of(await client.get("/livez"), 503, "unavailable")
+        scheduler.clock = time.monotonic
+        model.release()
+        assert (await asked).status_code == 200
+        assert (await client.get("/livez")).status_code == 200
+
+
+async def test_without_unpacking_processes_it_is_not_ready(in_process, problem_of, monkeypatch):
+    async with in_process() as (client, app):
+        await until(lambda: app.state.service.fault is None)
+        monkeypatch.setattr(type(app.state.service.unpackers), "num_alive", 0)
+        problem = problem_of(await client.get("/readyz"), 503, "unavailable")
+        assert "no process that unpacks images" in problem["detail"]
 
 
 async def test_a_small_image_overtakes_a_large_one(in_process, held):

@@ -1,0 +1,132 @@
+"""Connections: uvicorn's HTTP/1.1, and the deadlines and limits that it lacks.
+
+A client that is slow to send its headers, goes on with a body that was refused, or does not take its answer
+is let go; what is not HTTP gets a problem as its answer, like everything else that is wrong.
+"""
+
+import asyncio
+import logging
+import sys
+from typing import Any, Literal
+from uuid import uuid4
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from service.errors import HeadersTooLarge, Malformed, Problem, TooSlow, Unavailable, request_id
+from service.settings import Settings
+from service.telemetry import Telemetry
+
+logger = logging.getLogger("service.access")
+
+LINGER_S = (
+    5.0  # for the answer to be read by a client that still sends, and for the last bytes of a closed one
+)
+
+
+class Connection(H11Protocol):
+    """One connection, with one request at a time."""
+
+    def __init__(self, *, settings: Settings, telemetry: Telemetry, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self._settings, self._telemetry = settings, telemetry
+        self._waiting_for: Literal["headers", "end of body"] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._answer_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse one too many; give any other one its time."""
+        super().connection_made(transport)
+        if len(self.connections) > self._settings.connections:
+            self._end_with(Unavailable("there are too many connections", retry_after_s=1))
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """The answer is written, if not sent."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more to wait for."""
+        super().connection_lost(exc)
+        self._wait_for(None)
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """The client does not keep up with its answer."""
+        super().pause_writing()
+        self._answer_deadline = self.loop.call_later(self._settings.answer_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does again, or never will."""
+        super().resume_writing()
+        if self._answer_deadline is not None:
+            self._answer_deadline.cancel()
+            self._answer_deadline = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No other request came."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is not HTTP; called where h11's error was caught."""
+        error = sys.exception()
+        if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
+            limit = self._settings.header_bytes
+            self._end_with(HeadersTooLarge(f"the headers have more than {limit} bytes"))
+        else:
+            self._end_with(Malformed("the request is not valid HTTP/1.1"))
+
+    def _watch(self) -> None:
+        """Set the deadline of what this connection waits for, unless it is set."""
+        if self.conn.their_state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
+            self._wait_for("headers")
+        elif self.conn.their_state is h11.SEND_BODY and self.conn.our_state in (h11.DONE, h11.MUST_CLOSE):
+            self._wait_for("end of body")
+        else:
+            self._wait_for(None)
+
+    def _wait_for(self, what: Literal["headers", "end of body"] | None) -> None:
+        if what == self._waiting_for:
+            return
+        self._waiting_for = what
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if what == "headers":
+            self._deadline = self.loop.call_later(self._settings.headers_s, self._end_without_headers)
+        elif what == "end of body":
+            self._deadline = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def _end_without_headers(self) -> None:
+        if self.conn.trailing_data[0]:
+            self._end_with(TooSlow(f"the headers did not arrive within {self._settings.headers_s:g} s"))
+        else:  # a browser's spare connection, for one: nothing was asked
+            self.transport.close()
+
+    def _end_with(self, problem: Problem) -> None:
+        """Answer with a problem where no answer was begun, and close."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            request_id.set(uuid4().hex)
+            response = problem.response()
+            headers = [
+                *response.raw_headers,
+                (b"x-request-id", request_id.get().encode()),
+                (b"connection", b"close"),
+            ]
+            for event in (
+                h11.Response(status_code=response.status_code, headers=headers),
+                h11.Data(data=bytes(response.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+            self._telemetry.refused(problem.kind)
+            logger.info("%s %d %s", request_id.get(), response.status_code, problem.kind)
+        self.transport.close()
+        self.loop.call_later(LINGER_S, self.transport.abort)

@@ -1,0 +1,194 @@
+"""Unpacking processes, each with a thread that hands it one file after another.
+
+A file whose process ends in the middle of it is tried once more in a fresh one, for the first may have been
+killed for another reason; a file that takes too long is not. Either way no other file is touched.
+"""
+
+import logging
+import multiprocessing
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+import orjson
+
+from service.errors import Unavailable
+from service.unpacking.process import READY, serve
+from vqvae.errors import ImageError, LimitError, UnsupportedImageError, VqvaeError
+from vqvae.pixels import RGB8
+
+logger = logging.getLogger("service")
+
+START_S = 30.0  # a process takes a third of one
+LOOK_S = 0.5  # between an idle thread's looks at its process
+MAX_ANSWER_BYTES = 10_000  # but for the pixels
+
+_ERRORS = {cls.__name__: cls for cls in (ImageError, UnsupportedImageError)}
+
+# Not fork, for there are threads; not forkserver, which needs a disk that can be written on.
+_context = multiprocessing.get_context("spawn")
+
+
+class UnpackingPool:
+    """So many processes before one queue; an ended one is replaced, and then `on_replaced` called.
+
+    Args:
+        seconds: that one file may take.
+        memory_bytes: that a process may take beyond those it begins with.
+    """
+
+    def __init__(
+        self, num_processes: int, *, seconds: float, memory_bytes: int, on_replaced: Callable[[], None]
+    ) -> None:
+        self._queue: SimpleQueue[_File | None] = SimpleQueue()
+        self._unpackers = [
+            _Unpacker(self._queue, seconds, memory_bytes, on_replaced) for _ in range(num_processes)
+        ]
+
+    def start(self) -> None:
+        """Start the processes; OSError where they do not start."""
+        for unpacker in self._unpackers:
+            unpacker.begin_process()
+        for unpacker in self._unpackers:
+            unpacker.await_process()
+            unpacker.start()
+
+    def submit(self, data: bytes, max_pixels: int) -> Future[RGB8]:
+        """What `decode_image` makes of a file, to come; cancelling drops a file whose turn has not come.
+
+        It ends with the errors of `decode_image`; with ImageError also where a process ended over the file,
+        twice, or took too long; with Unavailable where no process can be started.
+        """
+        file = _File(data, max_pixels)
+        self._queue.put(file)
+        return file.rgb
+
+    @property
+    def num_alive(self) -> int:
+        """Processes that are ready for files or at one."""
+        return sum(unpacker.is_well for unpacker in self._unpackers)
+
+    def stop(self) -> None:
+        """End the processes once they have finished the files that they are at."""
+        for _ in self._unpackers:
+            self._queue.put(None)
+        for unpacker in self._unpackers:
+            unpacker.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    data: bytes
+    max_pixels: int
+    rgb: Future[RGB8] = field(default_factory=Future)
+
+
+class _Unpacker(threading.Thread):
+    """One process, and the thread that looks after it."""
+
+    def __init__(
+        self,
+        queue: "SimpleQueue[_File | None]",
+        seconds: float,
+        memory_bytes: int,
+        on_replaced: Callable[[], None],
+    ) -> None:
+        super().__init__(name="unpacking", daemon=True)
+        self._queue, self._seconds, self._memory_bytes = queue, seconds, memory_bytes
+        self._on_replaced = on_replaced
+        self.is_well = False
+
+    def begin_process(self) -> None:
+        self._pipe, inner = _context.Pipe()
+        self._process = _context.Process(target=serve, args=(inner, self._memory_bytes), daemon=True)
+        self._process.start()
+        inner.close()  # the process has the only one, so that its end is the pipe's
+
+    def await_process(self) -> None:
+        try:
+            self.is_well = self._pipe.poll(START_S) and self._pipe.recv_bytes() == READY
+        except (EOFError, OSError):
+            self.is_well = False
+        if not self.is_well:
+            raise OSError("a process that unpacks images does not start")
+
+    def run(self) -> None:
+        while True:
+            try:
+                file = self._queue.get(timeout=LOOK_S)
+            except Empty:
+                self._look_after_process()
+                continue
+            if file is None:
+                self._end_process()
+                return
+            if file.rgb.set_running_or_notify_cancel():
+                try:
+                    file.rgb.set_result(self._unpack(file))
+                except Exception as error:
+                    file.rgb.set_exception(error)
+
+    def _look_after_process(self) -> None:
+        if not (self.is_well and self._process.is_alive()):
+            with suppress(OSError):  # said in the log, and tried again soon
+                self._replace_process()
+
+    def _unpack(self, file: _File) -> RGB8:
+        for _ in range(2):
+            try:
+                if not self.is_well:
+                    self._replace_process()
+                return self._ask_process(file)
+            except _ProcessEnded:
+                self.is_well = False
+            except OSError:
+                raise Unavailable("images cannot be unpacked at the moment", retry_after_s=1) from None
+        raise ImageError("image cannot be decoded: its decoder crashed, twice")
+
+    def _ask_process(self, file: _File) -> RGB8:
+        try:
+            self._pipe.send_bytes(file.max_pixels.to_bytes(8, "little"))
+            self._pipe.send_bytes(file.data)
+            if not self._pipe.poll(self._seconds):
+                self.is_well = False
+                raise ImageError(f"image cannot be decoded within {self._seconds:g} s")
+            answer = orjson.loads(self._pipe.recv_bytes(MAX_ANSWER_BYTES))
+            if "error" in answer:
+                raise _error(answer)
+            rgb = np.empty((answer["height"], answer["width"], 3), np.uint8)
+            self._pipe.recv_bytes_into(rgb.data.cast("B"))
+            return rgb
+        except (EOFError, OSError):
+            raise _ProcessEnded from None
+
+    def _replace_process(self) -> None:
+        self._end_process()
+        self._on_replaced()
+        try:
+            self.begin_process()
+            self.await_process()
+        except OSError:
+            logger.exception("an unpacking process ended, and no other one starts")
+            raise
+        logger.warning("an unpacking process ended or was too slow; another one is in its place")
+
+    def _end_process(self) -> None:
+        self.is_well = False
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+
+class _ProcessEnded(Exception):  # noqa: N818 - said to the next function, and to nobody else
+    pass
+
+
+def _error(answer: dict[str, Any]) -> VqvaeError:
+    if answer["error"] == LimitError.__name__:
+        return LimitError(answer["message"], limit=answer["limit"], actual=answer["actual"])
+    return _ERRORS[answer["error"]](answer["message"])

@@ -1,0 +1,204 @@
+"""Slow and hostile clients, over real sockets: none holds a connection for longer than it may."""
+
+import json
+import re
+import socket
+import time
+
+import numpy as np
+import pytest
+
+from vqvae.pixels import encode_image
+
+SOON_S = 20.0
+HOST = b"Host: x\r\n"
+
+
+@pytest.fixture(scope="module")
+def strict(start_service):
+    """A service that waits for nobody."""
+    return start_service(headers_s=0.5, keep_alive_s=1, answer_s=1, header_bytes=2048, body_bytes=1_000_000)
+
+
+@pytest.fixture(scope="module")
+def small(photo):
+    return encode_image(photo[:8, :8])
+
+
+@pytest.fixture
+def connect(strict):
+    """Opens connections to that service."""
+    opened = []
+
+    def open_one(service=strict):
+        host, port = service.url.removeprefix("http://").split(":")
+        opened.append(socket.create_connection((host, int(port)), timeout=SOON_S))
+        return opened[-1]
+
+    yield open_one
+    for connection in opened:
+        connection.close()
+
+
+def read_to_end(connection):
+    pieces = []
+    while piece := connection.recv(65536):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def answers_in(stream):
+    """(status, headers, body) of every answer in a stream."""
+    answers = []
+    while stream:
+        head, _, rest = stream.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        length = int(headers["content-length"])
+        answers.append((int(status.split()[1]), headers, rest[:length]))
+        stream = rest[length:]
+    return answers
+
+
+def only_problem(stream, status, kind):
+    ((came, headers, body),) = answers_in(stream)
+    assert came == status
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["connection"] == "close"
+    problem = json.loads(body)
+    assert problem["type"] == f"urn:vqvae:problem:{kind}"
+    assert problem["request_id"] == headers["x-request-id"]
+    return problem
+
+
+def num_problems(service, kind):
+    found = re.search(rf'vqvae_problems_total{{problem="{kind}"}} (\d+)', service.client.get("/metrics").text)
+    return int(found[1]) if found else 0
+
+
+def test_headers_that_dribble_in_are_408(strict, connect):
+    before = num_problems(strict, "too-slow")
+    connection = connect()
+    connection.sendall(b"GET /livez HTTP/1.1\r\n")
+    began = time.monotonic()
+    for _ in range(3):
+        time.sleep(0.1)
+        connection.sendall(b"X")
+    problem = only_problem(read_to_end(connection), 408, "too-slow")
+    assert "within 0.5 s" in problem["detail"]
+    assert time.monotonic() - began < SOON_S / 2
+    assert num_problems(strict, "too-slow") == before + 1
+
+
+def test_headers_of_a_second_request_have_a_deadline_too(connect):
+    connection = connect()
+    connection.sendall(b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n")
+    time.sleep(0.2)
+    connection.sendall(b"GET /livez HT")
+    (ok, _, _), (late, _, _) = answers_in(read_to_end(connection))
+    assert (ok, late) == (200, 408)
+
+
+def test_a_connection_that_says_nothing_is_closed_without_a_word(connect):
+    assert read_to_end(connect()) == b""
+
+
+def test_an_idle_connection_is_closed(connect):
+    connection = connect()
+    connection.sendall(b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n")
+    ((status, _, _),) = answers_in(read_to_end(connection))
+    assert status == 200
+
+
+def test_headers_that_are_too_large_are_431(connect):
+    connection = connect()
+    connection.sendall(b"GET /livez HTTP/1.1\r\n" + HOST + b"X-Large: " + b"x" * 5000)
+    problem = only_problem(read_to_end(connection), 431, "headers-too-large")
+    assert "2048 bytes" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01",  # the beginning of TLS
+        b"hello\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nNo colon\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n",
+        b"POST /v1/encode HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"POST /v1/encode HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_not_http_is_400(connect, sent):
+    connection = connect()
+    connection.sendall(sent)
+    only_problem(read_to_end(connection), 400, "malformed")
+
+
+def test_pipelined_requests_are_answered_in_order(connect, small):
+    post = b"POST /v1/encode?encoding=base64 HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (
+        HOST,
+        len(small),
+        small,
+    )
+    connection = connect()
+    connection.sendall(3 * (post + b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"))
+    answers = answers_in(read_to_end(connection))
+    assert [status for status, _, _ in answers] == [200] * 6
+    assert [b"codes_b64" in body for _, _, body in answers] == [True, False] * 3
+
+
+def test_a_body_without_an_end_is_refused_and_cut_off(connect):
+    connection = connect()
+    connection.sendall(b"POST /v1/encode HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
+    began = time.monotonic()
+    with pytest.raises(OSError, match=r"Broken pipe|reset"):  # noqa: PT012 - one of many sends
+        while time.monotonic() - began < SOON_S:
+            connection.sendall(b"1000\r\n" + bytes(0x1000) + b"\r\n")
+            time.sleep(0.0005)
+    assert time.monotonic() - began < SOON_S
+
+
+def test_a_body_shorter_than_announced_is_dropped_with_its_connection(strict, connect, small):
+    connection = connect()
+    connection.sendall(b"POST /v1/encode HTTP/1.1\r\n" + HOST + b"Content-Length: 5000\r\n\r\n" + small)
+    connection.shutdown(socket.SHUT_WR)
+    stream = read_to_end(connection)
+    assert b" 200 " not in stream
+    assert strict.client.post("/v1/encode", content=small).status_code == 200
+
+
+def test_what_follows_a_body_is_another_request(connect, small):
+    connection = connect()
+    head = b"POST /v1/encode HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(small)
+    connection.sendall(head + small + b"garbage\r\n\r\n")
+    (first, _, _), (second, _, _) = answers_in(read_to_end(connection))
+    assert (first, second) == (200, 400)
+
+
+def test_a_client_that_does_not_take_its_answer_is_let_go(strict, connect):
+    large = encode_image(np.random.default_rng(0).integers(0, 256, (400, 600, 3), np.uint8), "image/jpeg")
+    head = (
+        b"POST /v1/reconstruct HTTP/1.1\r\n"
+        + HOST
+        + b"Accept: application/x-npy\r\nContent-Length: %d\r\n\r\n"
+    )
+    connections = []
+    for _ in range(4):
+        connection = connect()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall((head % len(large) + large) * 8)
+        connections.append(connection)
+    with pytest.raises(OSError, match="reset"):  # noqa: PT012
+        time.sleep(SOON_S / 4)
+        for _ in range(100):
+            connections[0].sendall(large)
+            time.sleep(0.05)
+    assert strict.client.get("/readyz").status_code == 200
+
+
+def test_one_connection_too_many_is_503(start_service, connect):
+    service = start_service(connections=3)
+    assert service.client.get("/livez").status_code == 200  # one
+    connect(service), connect(service)
+    only_problem(read_to_end(connect(service)), 503, "unavailable")
+    assert service.client.get("/livez").status_code == 200
