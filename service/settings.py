@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     """Address to listen on; 0.0.0.0 for every network."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
-    models: str = "photo-f8"
+    models: str = "photo-f8,photo-f16"
     """Models to serve, names or paths, separated by commas; the first is the default."""
     threads: int = Field(default_factory=usable_cpus, ge=1)
     """Threads of a model's arithmetic; the processors of the cgroup's quota or the affinity unless told."""

@@ -2,7 +2,7 @@
 
 For every image NAME a file holds NAME.codes, (h, w), and NAME.margins, float32 (h, w): how much farther, in
 squared distance, the second-best code vector is than the best. Rounding differs between machines by less than
-the margins, so codes must not.
+nearly all of the margins, and there codes must not.
 """
 
 from pathlib import Path

@@ -18,7 +18,7 @@ def _clean_environment(monkeypatch):
 def test_defaults_are_the_designs():
     settings = read_settings()
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
-    assert settings.model_names == ["photo-f8"]
+    assert settings.model_names == ["photo-f8", "photo-f16"]
     assert (settings.body_bytes, settings.images_per_request, settings.deadline_s) == (20_000_000, 64, 30)
     assert (settings.image_megapixels, settings.request_megapixels) == (16, 64)
 

@@ -18,6 +18,7 @@ from vqvae.model import Span
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "tests" / "images"
+NEAR_TIE = 1e-5  # a margin that another machine's rounding may overcome: photo-f16 has one on astronaut.png
 NAMES = sorted(path.stem for path in IMAGES.glob("*.png"))
 
 
@@ -29,7 +30,7 @@ class Promise(NamedTuple):
     kodak_psnr: float  # dB, at least
 
 
-PROMISES = {"photo-f8": Promise(8, 4096, 26.0)}
+PROMISES = {"photo-f8": Promise(8, 4096, 26.0), "photo-f16": Promise(16, 16384, 24.0)}
 
 
 @pytest.fixture(scope="module", params=PROMISES)
@@ -82,9 +83,13 @@ def test_golden_images_have_their_codes(tokenizer, f, threads):
         assert golden["fingerprint"] == tokenizer.space.fingerprint, "new weights? run tests/images/golden.py"
         rgbs = [image(name, f) for name in NAMES]
         for name, codes in zip(NAMES, encode_with_threads(tokenizer, rgbs, threads), strict=True):
-            differ = codes != golden[f"{name}.codes"]
-            margins = golden[f"{name}.margins"][differ]
-            assert not differ.any(), f"{name}: {differ.sum()} codes differ, their margins are {margins}"
+            margins = golden[f"{name}.margins"]
+            near_ties = margins < NEAR_TIE
+            assert near_ties.sum() <= 1
+            differ = (codes != golden[f"{name}.codes"]) & ~near_ties
+            assert not differ.any(), (
+                f"{name}: {differ.sum()} codes differ, their margins are {margins[differ]}"
+            )
 
 
 @pytest.mark.parametrize("name", NAMES)
