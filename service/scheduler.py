@@ -1,21 +1,15 @@
 """Admission, the queue, and the one worker that does the models' work; its unit of work is a tile.
 
 The way of a request: it is admitted into a `Place`, or refused at once; from its place it hands in one job
-after another; the worker runs the waiting jobs tile by tile, each in its turn. A job ends with its result,
-with its own error, at its deadline (looked at before each tile), when its place is given up, or when the
-worker stops, and no other job is touched by that.
-
-Whose turn it is: every job ought to get an equal share of the worker, as if all ran at once and each the
-slower for it. The next tile is that of the job which would be through with one soonest under such sharing
-(weighted fair queueing: Demers, Keshav and Shenker, 1989). So a small image passes any number of large ones
-after a tile or two, and no flood of small ones keeps a large one from its share.
+after another; the worker runs the waiting jobs tile by tile, each in its turn, which `lanes` knows. A job
+ends with its result, with its own error, at its deadline (looked at before each tile), when its place is
+given up, or when the worker stops, and no other job is touched by that.
 
 What a job computes is not known here. Admission belongs to the event loop's thread. The worker shares with it
 the queue of tasks, behind a lock, a task's `wanted`, and a few numbers that the worker alone writes.
 """
 
 import asyncio
-import heapq
 import itertools
 import logging
 import math
@@ -27,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from service.errors import DeadlinePassed, Overloaded, TooLarge, Unavailable
+from service.lanes import Lanes
 
 logger = logging.getLogger("service")
 
@@ -66,13 +61,12 @@ class Health:
 class _Task:
     """A job in the queue, with the future that somebody waits for."""
 
-    def __init__(self, start: Callable[[], Job[Any]], megapixels: float, deadline: float) -> None:
+    def __init__(self, start: Callable[[], Job[Any]], megapixels: float, place: "Place") -> None:
         self.start = start
         self.megapixels = megapixels
-        self.deadline = deadline
+        self.place = place
         self.wanted = True  # False once nobody waits any more: the worker drops it
         self.model_s = 0.0
-        self.turn = math.inf  # on the scheduler's clock of shared work; the least is next
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self.job: Job[Any] | None = None
@@ -96,8 +90,10 @@ class _Task:
 class Place:
     """A request's place in the queue, from admission to answer."""
 
-    def __init__(self, scheduler: "Scheduler", megapixels: float, deadline: float) -> None:
+    def __init__(self, scheduler: "Scheduler", number: int, megapixels: float, deadline: float) -> None:
+        self.number = number
         self.megapixels = megapixels
+        self.turn = 0.0  # the lanes'
         self.deadline = deadline  # by the scheduler's clock
         self.queue_s = 0.0  # waited so far
         self.model_s = 0.0  # computed so far
@@ -108,7 +104,7 @@ class Place:
 
         Cancelling this drops the tiles that have not begun.
         """
-        task = _Task(start, megapixels, self.deadline)
+        task = _Task(start, megapixels, self)
         began = self._scheduler.clock()
         try:
             self._scheduler.enqueue(task)
@@ -140,15 +136,13 @@ class Scheduler:
     ) -> None:
         self.queue_megapixels = queue_megapixels
         self.clock = clock
-        self._tile_megapixels = tile_megapixels
         self._probe = probe
         self._on_restart = on_restart
         self._closed = False
         self._places: set[Place] = set()
         self._lock = threading.Condition()
-        self._tasks: list[tuple[float, int, _Task]] = []  # a heap by turn, then by arrival
-        self._arrivals = itertools.count()
-        self._shared_megapixels = 0.0  # that a job would have got which had shared the worker from the start
+        self._lanes: Lanes[_Task] = Lanes(tile_megapixels)
+        self._numbers = itertools.count()
         self._stopping = False
         self._worker = threading.Thread(target=self._work, name="model-worker", daemon=True)
         # Written by the worker alone; the rate is one megapixel a second until it is measured.
@@ -168,7 +162,8 @@ class Scheduler:
     def admit(self, megapixels: float, seconds: float) -> Iterator[Place]:
         """A place for work of so many megapixels, to be done in so many seconds, or a refusal.
 
-        Raises Unavailable when closed, TooLarge for more than the whole queue, Overloaded when it is full.
+        Raises Unavailable when closed, TooLarge for more than the whole queue, Overloaded when it is full or
+        there is so much before this work that it would not be done in time.
         """
         if self._closed:
             raise Unavailable("the service is stopping; ask again in a moment", retry_after_s=1)
@@ -180,8 +175,8 @@ class Scheduler:
                 actual=round(megapixels, 6),
             )
         wanted = self._admitted_megapixels + megapixels
+        rate = self._recent_megapixels / self._recent_s
         if wanted > capacity:
-            rate = self._recent_megapixels / self._recent_s
             wait_s = max(1, math.ceil((wanted - capacity) / rate))
             raise Overloaded(
                 f"the queue is full; there should be room in {wait_s} s",
@@ -189,7 +184,16 @@ class Scheduler:
                 actual=round(wanted, 6),
                 retry_after_s=wait_s,
             )
-        place = Place(self, megapixels, self.clock() + seconds)
+        ahead = self._lanes.ahead(megapixels, [place.megapixels for place in self._places])
+        work_s = 2 * (megapixels + ahead) / rate  # twice, for the other lane may take half of the time
+        if ahead and work_s > seconds:
+            raise Overloaded(
+                f"the work could take {work_s:.0f} s beside what was accepted before, longer than it may",
+                limit=round(seconds, 3),
+                actual=round(work_s, 3),
+                retry_after_s=max(1, math.ceil(work_s - seconds)),
+            )
+        place = Place(self, next(self._numbers), megapixels, self.clock() + seconds)
         self._places.add(place)
         try:
             yield place
@@ -201,8 +205,7 @@ class Scheduler:
         with self._lock:
             if self._stopping:
                 raise Unavailable("the worker is not running", retry_after_s=1)
-            task.turn = self._shared_megapixels
-            self._queue_next_tile(task)
+            self._lanes.put(task, task.place, task.megapixels)
             self._lock.notify()
 
     def close(self) -> None:
@@ -257,32 +260,23 @@ class Scheduler:
                 logger.exception("the worker died at its work; it begins anew")
                 self._on_restart()
         with self._lock:
-            left, self._tasks = self._tasks, []
-        for _, _, task in left:
+            left = self._lanes.clear()
+        for task in left:
             task.settle(error=Unavailable("the worker ended before the work was done", retry_after_s=1))
-
-    def _queue_next_tile(self, task: _Task) -> None:
-        task.turn += min(task.megapixels, self._tile_megapixels)
-        heapq.heappush(self._tasks, (task.turn, next(self._arrivals), task))
 
     def _next_task(self) -> _Task | None:
         """The task whose turn it is; None when the worker should try itself, or stop."""
         with self._lock:
-            if not self._tasks and not self._stopping:
+            if not self._lanes and not self._stopping:
                 self._lock.wait(timeout=max(0.0, self._probe_at - self.clock()))
-            if not self._tasks:
-                return None
-            num_sharing = len(self._tasks)
-            _, _, task = heapq.heappop(self._tasks)
-            self._shared_megapixels += min(task.megapixels, self._tile_megapixels) / num_sharing
-            return task
+            return self._lanes.take() if self._lanes else None
 
     def _run_a_tile(self, task: _Task) -> None:
         """One tile of a task, which is settled then or waits for its next turn."""
         began = self.clock()
         if not task.wanted:
             return
-        if began >= task.deadline:
+        if began >= task.place.deadline:
             task.settle(error=DeadlinePassed("the deadline passed before the work was done"))
             return
         try:
@@ -306,7 +300,7 @@ class Scheduler:
             task.settle(result)
         else:
             with self._lock:
-                self._queue_next_tile(task)
+                self._lanes.put(task, task.place, task.megapixels)
 
     def _try_itself(self) -> None:
         self._probe_at = self.clock() + PROBE_AFTER_S  # also if it fails: not in a tight loop

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 
 import pytest
 
@@ -104,10 +103,10 @@ async def test_a_job_is_run_tile_by_tile_in_the_workers_thread_and_gives_its_res
     assert set(threads) == {"model-worker"}
 
 
-async def test_a_small_job_waits_for_one_tile_of_a_large_one(make_scheduler):
+async def test_a_small_job_passes_a_large_one(make_scheduler):
     scheduler, log = make_scheduler(), []
     gate, held = await hold_worker(scheduler)
-    large = submit(scheduler, Gated("L", num_tiles=5, log=log))
+    large = submit(scheduler, Gated("L", num_tiles=5, log=log), megapixels=5)
     await until(lambda: scheduler.health.num_requests == 2)
     await asyncio.sleep(0.01)
     small = submit(scheduler, Gated("s", log=log))
@@ -115,59 +114,17 @@ async def test_a_small_job_waits_for_one_tile_of_a_large_one(make_scheduler):
     await asyncio.sleep(0.01)
     gate.release()
     await asyncio.gather(held, large, small)
-    assert log == ["L0", "s0", "L1", "L2", "L3", "L4"]
+    assert log == ["s0", "L0", "L1", "L2", "L3", "L4"]
 
 
 async def test_many_jobs_take_turns(make_scheduler):
     scheduler, log = make_scheduler(), []
     gate, held = await hold_worker(scheduler)
-    tasks = [submit(scheduler, Gated(name, num_tiles=3, log=log)) for name in "abc"]
+    tasks = [submit(scheduler, Gated(name, num_tiles=3, log=log), megapixels=3) for name in "abc"]
     await asyncio.sleep(0.01)
     gate.release()
     await asyncio.gather(held, *tasks)
     assert log == ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]
-
-
-async def test_a_small_job_passes_many_large_ones(make_scheduler):
-    scheduler, log = make_scheduler(queue_megapixels=1000), []
-    gate = threading.Semaphore(0)
-    large = [submit(scheduler, Gated("L", 16, log, gate), megapixels=16) for _ in range(10)]
-    await until(lambda: scheduler.health.num_requests == 10)
-    for _ in range(25):  # they are in the middle of their turns
-        gate.release()
-    await until(lambda: len(log) == 25)
-    small = submit(scheduler, Gated("small", log=log), megapixels=0.0625)
-    await until(lambda: scheduler.health.num_requests == 11)
-    await asyncio.sleep(0.01)
-    for _ in range(160):
-        gate.release()
-    await asyncio.gather(small, *large)
-    assert log.index("small0") <= 27  # one tile was begun, and it is the next but one at most
-
-
-async def test_a_flood_of_small_jobs_leaves_a_large_one_its_share(make_scheduler):
-    """Ten small ones always wait beside it: of the work an eleventh is the large one's."""
-    scheduler, log = make_scheduler(queue_megapixels=1000), []
-
-    asked = 0
-
-    class Patient(Gated):
-        def run(self, i):
-            while asked < 10 + log.count("s0") and not large.done():
-                time.sleep(0.0001)  # until all ten are there again
-            super().run(i)
-
-    async def keep_asking():
-        nonlocal asked
-        while not large.done():
-            with scheduler.admit(0.0625, 60) as place:
-                asked += 1
-                await place.run(lambda: Patient("s", log=log), 0.0625)
-
-    large = submit(scheduler, Patient("L", 8, log), megapixels=8)
-    await asyncio.gather(large, *(keep_asking() for _ in range(10)))
-    num_small = log[: log.index("L7")].count("s0")
-    assert 0.7 < num_small * 0.0625 / (10 * 8) < 1.1
 
 
 @pytest.mark.parametrize("where", ["start", "run", "result"])
@@ -331,6 +288,20 @@ async def test_stop_fails_what_still_waits(make_scheduler):
     assert await held == "held is done"
     with pytest.raises(Unavailable):
         await waiting
+
+
+async def test_work_that_would_not_be_done_in_time_is_refused(make_scheduler):
+    scheduler = make_scheduler(queue_megapixels=100)  # one megapixel a second until it is measured
+    with scheduler.admit(16, 10), scheduler.admit(16, 100):  # nothing was before the first: it may try
+        # its own four megapixels, and as many and a tile of each of the others, beside as much that is small
+        with pytest.raises(Overloaded, match="could take 28 s") as refused, scheduler.admit(4, 27):
+            pass
+        assert (refused.value.limit, refused.value.actual) == (27, 28)
+        assert refused.value.headers["Retry-After"] == "1"
+        with scheduler.admit(4, 28.1), scheduler.admit(2, 4), scheduler.admit(1, 6.1):  # the lanes are apart
+            with pytest.raises(Overloaded, match="could take 8 s"), scheduler.admit(1, 7.9):
+                pass
+            assert scheduler.health.num_requests == 5
 
 
 async def test_not_ready_before_the_first_tile(make_scheduler):

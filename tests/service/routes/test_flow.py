@@ -252,7 +252,7 @@ async def test_without_unpacking_processes_it_is_not_ready(in_process, problem_o
 
 
 async def test_a_small_image_overtakes_a_large_one(in_process, held):
-    async with in_process() as (client, app):
+    async with in_process(tile_pixels=128) as (client, app):
         model = await held(app)
         large = asyncio.create_task(client.post("/v1/encode", content=image_of(512, 512)))
         await until(lambda: model.num_waiting == 1)
