@@ -27,12 +27,14 @@ from vqvae.perceptual import SMALLEST_SIDE, EfficientNetLite0
 from vqvae.quantizers import flatten
 from vqvae.training.adversary import Adversary
 from vqvae.training.data import BatchShape, CropConfig, Crops
-from vqvae.training.losses import RECONSTRUCTION, ms_ssim_loss
+from vqvae.training.flats import closed_plane, flat_images
+from vqvae.training.losses import RECONSTRUCTION, ms_ssim_loss, root_l2
 from vqvae.training.optimizers import METHODS, averaged, learning_rate
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Trained = Literal["all", "decoder"]
 ADVANCE = 0.05  # share of the steps for which the discriminator learns before it counts
+FLATS = 64  # flat images a step
 LATENTS_PER_CODE = 24  # k-means' sample: about 100,000 latents for K = 4096
 
 
@@ -47,6 +49,7 @@ class TrainingConfig:
     crops: CropConfig = field(default_factory=CropConfig)
     loss: str = "root_l2"
     ms_ssim_weight: float = 0.0  # of 1 - MS-SSIM, beside the loss
+    flat_weight: float = 0.0  # of the root loss on endless images of one colour, beside the loss
     perceptual_weight: float = 0.0  # of the distance on EfficientNet-Lite0's features, beside the loss
     adversarial_weight: float = (
         0.0  # how hard a discriminator pulls at the pixels, where the losses pull by 1
@@ -75,6 +78,7 @@ class TrainingConfig:
         require(0 <= self.large_crops <= 1, "large_crops must lie in [0, 1]", self.large_crops)
         require(self.loss in RECONSTRUCTION, f"loss must be one of {', '.join(RECONSTRUCTION)}", self.loss)
         require(self.ms_ssim_weight >= 0, "ms_ssim_weight must not be negative", self.ms_ssim_weight)
+        require(self.flat_weight >= 0, "flat_weight must not be negative", self.flat_weight)
         require(self.perceptual_weight >= 0, "perceptual_weight must not be negative", self.perceptual_weight)
         require(
             self.adversarial_weight >= 0, "adversarial_weight must not be negative", self.adversarial_weight
@@ -196,8 +200,10 @@ class Trainer:
         )
         self.optimizers.set_learning_rate_(rate)
         images = to_images(crops, self.device)
-        out = self._decode(images) if self._frozen else self._reconstruct(images, quantize)
+        out = self._pass(images, quantize)
         losses = self._losses(out, images)
+        if config.flat_weight and quantize:
+            losses["flat"] = config.flat_weight * self._flat_loss()
         loss = torch.stack(list(losses.values())).sum()
         self.optimizers.zero_grad()
         if self._adversary is not None and self.step >= config.adversary_counts_from:
@@ -221,6 +227,17 @@ class Trainer:
             self._follow_codes_(out.z_e.detach(), out.quantized.codes)
         self.average.update_parameters(self.model)
         return {name: value.detach() for name, value in losses.items()}
+
+    def _pass(self, images: Tensor, quantize: bool) -> Reconstruction:
+        return self._decode(images) if self._frozen else self._reconstruct(images, quantize)
+
+    def _flat_loss(self) -> Tensor:
+        """Of flat images without a border; from their codes the codebook does not learn."""
+        side, generator = self.model.config.downsample_factor, seeded(self.config.seed, self.step, FLATS)
+        images = flat_images(FLATS, side, generator).to(self.device)
+        with closed_plane(self.model):
+            out = self._pass(images, quantize=True)
+        return root_l2(out.x_hat, images)
 
     def _reconstruct(self, images: Tensor, quantize: bool) -> Reconstruction:
         with self.autocast():

@@ -1,0 +1,38 @@
+"""Endless flat images: one colour on a plane without a border, which should come back as flat as it went.
+
+Where the plane closes on itself f x f pixels are such an image whole, however far the network reads: what is
+not flat in what comes back is the decoder's own pattern. So one costs next to nothing, and a step sees many.
+Shapes: B batch, H W image height and width, f downsample factor.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from vqvae.model.blocks import Conv
+
+GREYS = 0.25  # share of the images that are grey: even these have a code apart from colours'
+
+
+@contextmanager
+def closed_plane(model: nn.Module) -> Iterator[None]:
+    """Meanwhile the convolutions of a model take the plane as closed: who leaves it comes in opposite."""
+    convolutions = [module for module in model.modules() if isinstance(module, Conv)]
+    for convolution in convolutions:
+        convolution.padding_mode = "circular"
+    try:
+        yield
+    finally:
+        for convolution in convolutions:
+            convolution.padding_mode = "zeros"
+
+
+def flat_images(num_images: int, side: int, generator: torch.Generator) -> Tensor:
+    """Images (B, 3, side, side) in [-1, 1] of one random colour each, some of them grey."""
+    colours = 2 * torch.rand(num_images, 3, generator=generator) - 1
+    num_greys = int(GREYS * num_images)
+    colours[:num_greys] = colours[:num_greys, :1]
+    images = colours[:, :, None, None].expand(-1, -1, side, side)
+    return images.contiguous(memory_format=torch.channels_last)
