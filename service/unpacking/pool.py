@@ -24,6 +24,7 @@ from vqvae.pixels import RGB8
 
 logger = logging.getLogger("service")
 
+NUM_STARTS = 3  # tried for a file that waits
 START_S = 30.0  # a process takes a third of one
 LOOK_S = 0.5  # between an idle thread's looks at its process
 MAX_ANSWER_BYTES = 10_000  # but for the pixels
@@ -122,7 +123,8 @@ class _Unpacker(threading.Thread):
             try:
                 file = self._queue.get(timeout=LOOK_S)
             except Empty:
-                self._look_after_process()
+                with suppress(OSError):  # said in the log, and tried again soon
+                    self._look_after_process()
                 continue
             if file is None:
                 self._end_process()
@@ -135,20 +137,24 @@ class _Unpacker(threading.Thread):
 
     def _look_after_process(self) -> None:
         if not (self.is_well and self._process.is_alive()):
-            with suppress(OSError):  # said in the log, and tried again soon
-                self._replace_process()
+            self._replace_process()
 
     def _unpack(self, file: _File) -> RGB8:
         for _ in range(2):
+            self._have_process()
             try:
-                if not self.is_well:
-                    self._replace_process()
                 return self._ask_process(file)
             except _ProcessEnded:
                 self.is_well = False
-            except OSError:
-                raise Unavailable("images cannot be unpacked at the moment", retry_after_s=1) from None
         raise ImageError("image cannot be decoded: its decoder crashed, twice")
+
+    def _have_process(self) -> None:
+        """Replace one that is not well, and the next one too where that does not start."""
+        for _ in range(NUM_STARTS):
+            with suppress(OSError):  # said in the log
+                self._look_after_process()
+                return
+        raise Unavailable("images cannot be unpacked at the moment", retry_after_s=1)
 
     def _ask_process(self, file: _File) -> RGB8:
         try:

@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 import pytest
 
-from service.unpacking.pool import UnpackingPool
+from service.unpacking.pool import UnpackingPool, _Unpacker
 from vqvae.errors import ImageError, LimitError, UnsupportedImageError
 from vqvae.pixels import decode_image, encode_image
 
@@ -117,6 +117,24 @@ def test_a_file_whose_process_is_killed_is_tried_again(restless, photo):
     os.kill(process().pid, signal.SIGKILL)
     np.testing.assert_array_equal(future.result(), image)
     assert len(replaced) == 1
+
+
+def test_a_process_that_ends_while_it_starts_is_replaced_again(restless, photo, monkeypatch):
+    pool, replaced, process = restless
+    await_process, failures = _Unpacker.await_process, iter([True, True, False])
+
+    def fail_at_first(unpacker):
+        if next(failures):
+            unpacker._process.kill()
+        await_process(unpacker)
+
+    monkeypatch.setattr(_Unpacker, "await_process", fail_at_first)
+    image = np.tile(photo, (40, 20, 1))
+    future = pool.submit(encode_image(image), PIXELS)
+    wait_until(future.running)
+    os.kill(process().pid, signal.SIGKILL)
+    np.testing.assert_array_equal(future.result(), image)
+    assert len(replaced) == 3
 
 
 @pytest.fixture
