@@ -1,4 +1,4 @@
-# make serve | test | check | train | quality: each installs what it needs into .venv, then does it. `make` lists them.
+# make serve | test | check | train | quality | siege: each installs what it needs into .venv, then does it. `make` lists them.
 #
 # A finished step of the installation leaves a stamp in .venv. A step that was cut short left none, and one that
 # is older than pyproject.toml or constraints.txt is out of date: both are done again.
@@ -11,7 +11,7 @@ KODAK ?=
 # For `make quality`: a folder of sets of images to measure on, and the photographs that the models were trained on
 BENCH ?= ../shared/data/bench
 PHOTOS ?= ../shared/data/photos
-# More words for pytest (make test), `vqvae train` (make train) or `vqvae quality` (make quality)
+# More words for pytest (make test), `vqvae train` (make train), `vqvae quality` (make quality) or `tests/siege all`
 ARGS ?=
 
 VENV := .venv
@@ -23,7 +23,7 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 MEND := find $(VENV)/lib/python3*/site-packages -maxdepth 1 -name '*.dist-info' \
 	! -exec test -e {}/INSTALLER \; -exec rm -r {} +
 
-.PHONY: help serve test check train quality clean
+.PHONY: help serve test check train quality siege clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -33,6 +33,7 @@ help:
 	@echo 'make check    lint, format, types, imports'
 	@echo 'make train    train a model: make train ARGS="PHOTOS OUT"; .venv/bin/vqvae train --help tells more'
 	@echo 'make quality  measure the models in weights/ beside JPEG and others: BENCH=FOLDER PHOTOS=FOLDER; some minutes'
+	@echo 'make siege    the service under damaged bodies, load, faults and time: about an hour; ARGS="--seconds 5" for less'
 	@echo 'make clean    remove .venv and every cache'
 	@echo 'Each installs what it needs into .venv first. TORCH=cpu or TORCH=cuda chooses the build of torch;'
 	@echo 'without it, the small CPU build is taken unless there is an NVIDIA card.'
@@ -55,6 +56,10 @@ train: $(VENV)/.train
 quality: $(VENV)/.quality
 	@exec $(VENV)/bin/vqvae quality $(BENCH) $(PHOTOS) --record \
 	  $(foreach file,README.md $(wildcard weights/*/README.md),--into $(file)) $(ARGS)
+
+siege: $(VENV)/.test
+	$(PYTHON) -m pytest -q --hypothesis-profile=siege tests/service/test_contract.py
+	@exec $(PYTHON) tests/siege all $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

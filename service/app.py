@@ -20,6 +20,7 @@ from service.access import ApiKeys
 from service.errors import (
     BadRequest,
     ClientGone,
+    HeadersTooLarge,
     MethodNotAllowed,
     NotFound,
     Problem,
@@ -121,6 +122,7 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs else None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=problem_answers(HeadersTooLarge, Problem),
     )
     app.state.service = service
     if settings.origins:

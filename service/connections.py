@@ -19,9 +19,8 @@ from service.telemetry import Telemetry
 
 logger = logging.getLogger("service.access")
 
-LINGER_S = (
-    5.0  # for the answer to be read by a client that still sends, and for the last bytes of a closed one
-)
+LINGER_S = 5.0  # for an answer to be read by a client that still sends, and for the last bytes of it
+PIECE_BYTES = 4096  # of headers at one time, for h11 holds only what is not yet whole to its limit
 
 
 class Connection(H11Protocol):
@@ -33,6 +32,7 @@ class Connection(H11Protocol):
         self._waiting_for: Literal["headers", "end of body"] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._answer_deadline: asyncio.TimerHandle | None = None
+        self._is_ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse one too many; give any other one its time."""
@@ -42,8 +42,12 @@ class Connection(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request."""
-        super().data_received(data)
+        """Bytes of a request; after the last answer they are dropped, for unread ones would cost it."""
+        while data and not self._is_ended and self.conn.their_state is h11.IDLE:
+            super().data_received(data[:PIECE_BYTES])
+            data = data[PIECE_BYTES:]
+        if data and not self._is_ended:
+            super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
@@ -85,7 +89,9 @@ class Connection(H11Protocol):
 
     def _watch(self) -> None:
         """Set the deadline of what this connection waits for, unless it is set."""
-        if self.conn.their_state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
+        if self._is_ended:
+            self._wait_for(None)
+        elif self.conn.their_state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
             self._wait_for("headers")
         elif self.conn.their_state is h11.SEND_BODY and self.conn.our_state in (h11.DONE, h11.MUST_CLOSE):
             self._wait_for("end of body")
@@ -128,5 +134,6 @@ class Connection(H11Protocol):
                 self.transport.write(self.conn.send(event) or b"")
             self._telemetry.refused(problem.kind)
             logger.info("%s %d %s", request_id.get(), response.status_code, problem.kind)
-        self.transport.close()
+        self._is_ended = True
+        self.transport.write_eof()  # not close(): it would reset a connection on which the client still sends
         self.loop.call_later(LINGER_S, self.transport.abort)

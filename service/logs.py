@@ -23,6 +23,7 @@ def set_up(form: Literal["text", "json"]) -> None:
     )
     handler.addFilter(_add_request_id)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it quotes what came
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:

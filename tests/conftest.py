@@ -12,6 +12,9 @@ import pytest
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
+hypothesis.settings.register_profile(
+    "siege", parent=hypothesis.settings.get_profile("patient"), max_examples=2000
+)
 hypothesis.settings.load_profile("patient")
 
 

@@ -4,11 +4,21 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
 
-from service.errors import BadCodes, BadRequest, OtherFingerprint, Problem, UnsupportedType, as_problem
+from service.errors import (
+    BadCodes,
+    BadRequest,
+    OtherFingerprint,
+    Problem,
+    UnsupportedType,
+    as_problem,
+    describe_validation,
+)
 from service.intake import limits
 from service.schemas.options import DecodeOptions
+from service.schemas.problems import ItemProblem
 from service.settings import Settings
 from vqvae.code_grid import CodeGrid, CodeSpace
 from vqvae.errors import VqvaeError
@@ -83,11 +93,19 @@ def _from_document(body: bytes, spaces: Sequence[CodeSpace], settings: Settings)
 
 def _from_item(item: Any, spaces: Sequence[CodeSpace], path: str) -> CodeGrid | Problem:
     if is_failed(item):
-        return PassedOn(item["error"])
+        return _passed_on(item, path)
     try:
         return from_item(item, spaces, path)
     except VqvaeError as error:
         return as_problem(error)
+
+
+def _passed_on(item: dict[str, Any], path: str) -> Problem:
+    try:
+        ItemProblem.model_validate(item["error"], strict=True)
+    except ValidationError as error:
+        return BadCodes(f"{path}.error: {describe_validation(error.errors(include_input=False))}")
+    return PassedOn(item["error"])
 
 
 def _from_npy(body: bytes, options: DecodeOptions, spaces: Sequence[CodeSpace]) -> CodeGrid:

@@ -106,6 +106,8 @@ def _multipart_files(body: bytes, boundary: bytes, max_images: int) -> list[byte
         raise Malformed("the body is not the multipart/form-data that its Content-Type announces") from None
     if not ended:
         raise Malformed("the multipart/form-data ends before its closing boundary")
+    if not files:
+        raise BadRequest("the multipart/form-data has no field; each image is one called image")
     return files
 
 

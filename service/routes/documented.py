@@ -21,6 +21,13 @@ GRID_HEADERS = {
     "X-Original-Size": "For one image: its true size, WIDTHxHEIGHT.",
 }
 
+_RETRY_AFTER = ("Retry-After", "Seconds until asking again is worth it.")
+_PROBLEM_HEADERS = {
+    401: ("WWW-Authenticate", "Bearer: a key is needed."),
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+
 ENCODE_AND_DECODE_PROBLEMS = (
     errors.Malformed,
     errors.NotFound,
@@ -51,7 +58,12 @@ def images_body() -> dict[str, Any]:
     """`openapi_extra` of a route that takes images."""
     extra = body(IMAGE_TYPES.values(), ImagesBody)
     images = {"type": "array", "items": _BINARY["schema"], "minItems": 1}
-    form = {"type": "object", "properties": {"image": images}, "required": ["image"]}
+    form = {
+        "type": "object",
+        "properties": {"image": images},
+        "required": ["image"],
+        "additionalProperties": False,
+    }
     extra["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
     return extra
 
@@ -63,13 +75,16 @@ def answers(
     headers: Mapping[str, str] | None = None,
 ) -> Responses:
     """`responses` of a route that answers JSON or, for one image, a file; and the problems that it has."""
-    headers = {"Server-Timing": "Milliseconds of intake, queue, model and output.", **(headers or {})}
+    timing = {"Server-Timing": _header("Milliseconds of intake, queue, model and output.")}
     success = {
         "description": "JSON, or for one image what the Accept header asks for.",
         "content": dict.fromkeys(files, _BINARY) | {"application/json": {"schema": ref(json)}},
-        "headers": {name: _header(text) for name, text in headers.items()},
+        "headers": timing | {name: _header(text) for name, text in (headers or {}).items()},
     }
-    return {200: success, **problem_answers(*problems)}
+    responses = {200: success, **problem_answers(*problems)}
+    for response in responses.values():
+        response["headers"] = timing | response.get("headers", {})
+    return responses
 
 
 def problem_answers(*problems: type[Problem]) -> Responses:
@@ -79,8 +94,9 @@ def problem_answers(*problems: type[Problem]) -> Responses:
         content = {errors.MEDIA_TYPE: {"schema": ref(ProblemDetails)}}
         response = responses.setdefault(problem.status, {"description": "", "content": content})
         response["description"] = f"{response['description']} {problem.title}.".strip()
-        if problem.status in (429, 503):
-            response["headers"] = {"Retry-After": _header("Seconds until asking again is worth it.")}
+        if problem.status in _PROBLEM_HEADERS:
+            name, text = _PROBLEM_HEADERS[problem.status]
+            response["headers"] = {name: _header(text)}
     return responses
 
 

@@ -117,6 +117,13 @@ def test_headers_that_are_too_large_are_431(connect):
     assert "2048 bytes" in problem["detail"]
 
 
+def test_headers_that_are_too_large_are_431_also_where_they_come_at_once(connect):
+    connection = connect()
+    lines = b"".join(b"X-%d: %b\r\n" % (i, b"x" * 100) for i in range(300))
+    connection.sendall(b"GET /livez HTTP/1.1\r\n" + HOST + lines + b"\r\n")
+    only_problem(read_to_end(connection), 431, "headers-too-large")
+
+
 @pytest.mark.parametrize(
     "sent",
     [

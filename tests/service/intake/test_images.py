@@ -5,7 +5,7 @@ import tempfile
 import numpy as np
 import pytest
 
-from service.errors import Malformed, Problem
+from service.errors import BadRequest, Malformed, Problem
 from service.intake import read_images
 from service.settings import Settings
 from vqvae.pixels import encode_image
@@ -56,6 +56,11 @@ def test_files_come_out_of_multipart_as_they_went_in(settings, headers, boundary
 def test_a_boundary_that_is_none_is_malformed(settings, headers, content_type):
     with pytest.raises(Malformed):
         read_images(multipart(b"file"), content_type, settings, headers)
+
+
+def test_a_multipart_without_a_field_is_no_request(settings, headers):
+    with pytest.raises(BadRequest, match="no field"):
+        read_images(multipart(), "multipart/form-data; boundary=x", settings, headers)
 
 
 def test_an_upload_knows_its_pixels_by_its_header(settings, headers):

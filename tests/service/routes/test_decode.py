@@ -124,6 +124,13 @@ def test_the_only_item_being_a_failure_is_422(client, problem_of):
     )
 
 
+def test_what_is_no_problem_is_not_passed_on_as_one(client):
+    document = {"data": [{"index": 0, "error": 5}, {"index": 1, "error": {"title": "<script>"}}]}
+    answer = client.post("/v1/decode", json=document)
+    assert [item["error"]["type"] for item in answer.json()["data"]] == ["urn:vqvae:problem:bad-codes"] * 2
+    assert "script" not in answer.text
+
+
 def test_several_images_are_json_or_406(client, grid, problem_of):
     body = to_document([to_item(grid), to_item(grid)])
     response = client.post("/v1/decode", json=body, headers={"accept": "image/png"})
