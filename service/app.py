@@ -21,10 +21,13 @@ from service.errors import (
     BadRequest,
     ClientGone,
     HeadersTooLarge,
+    Malformed,
     MethodNotAllowed,
     NotFound,
     Problem,
+    TooSlow,
     Unauthorized,
+    Unavailable,
     as_problem,
     describe_validation,
 )
@@ -56,6 +59,8 @@ SCHEMAS_BY_HAND: list[type[BaseModel]] = [
 ]
 
 EXPOSED = ["Retry-After", "Server-Timing", "X-Request-ID", "X-Model", "X-Fingerprint", "X-Original-Size"]
+
+OF_EVERY_CONNECTION = (Malformed, TooSlow, HeadersTooLarge, Unavailable)  # before there is a request
 
 HEADER_PROCESSES = 2  # so that one header that takes its time does not hold up all others
 HEADER_S = 2.0  # a header takes a thousandth of that
@@ -122,7 +127,7 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs else None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=problem_answers(HeadersTooLarge, Problem),
+        responses=problem_answers(*OF_EVERY_CONNECTION, Problem),
     )
     app.state.service = service
     if settings.origins:

@@ -1,4 +1,4 @@
-"""The log: lines for people, or a JSON object a line for machines; neither ever holds what a client sent.
+"""The log: lines for people, or a JSON object a line for machines; neither ever holds a body or a query.
 
 Every line that is written while a request is answered carries the request's id.
 """

@@ -145,9 +145,9 @@ class Scheduler:
         self._numbers = itertools.count()
         self._stopping = False
         self._worker = threading.Thread(target=self._work, name="model-worker", daemon=True)
+        self._began_at = self.clock()
         # Written by the worker alone; the rate is one megapixel a second until it is measured.
         self._last_tile_at = -math.inf
-        self._began_at = self.clock()
         self._probe_at = -math.inf
         self._recent_megapixels = 1.0
         self._recent_s = 1.0

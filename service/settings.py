@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     models: str = "photo-f8,photo-f16"
     """Models to serve, names or paths, separated by commas; the first is the default."""
     threads: int = Field(default_factory=usable_cpus, ge=1)
-    """Threads of a model's arithmetic; the processors of the cgroup's quota or the affinity unless told."""
+    """Threads of a model's arithmetic, and processes that unpack images; the processors of the cgroup's quota
+    or the affinity unless told."""
     tile_pixels: int = Field(default=512, ge=64)
     """Side of the tiles that large images are worked in, about; requests take turns tile by tile."""
 

@@ -105,10 +105,16 @@ class _Unpacker(threading.Thread):
         self.is_well = False
 
     def begin_process(self) -> None:
-        self._pipe, inner = _context.Pipe()
-        self._process = _context.Process(target=serve, args=(inner, self._memory_bytes), daemon=True)
-        self._process.start()
-        inner.close()  # the process has the only one, so that its end is the pipe's
+        pipe, inner = _context.Pipe()
+        process = _context.Process(target=serve, args=(inner, self._memory_bytes), daemon=True)
+        try:
+            process.start()
+        except OSError:
+            pipe.close()
+            raise
+        finally:
+            inner.close()  # the process has the only one, so that its end is the pipe's
+        self._pipe, self._process = pipe, process
 
     def await_process(self) -> None:
         try:

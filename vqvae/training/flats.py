@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from vqvae.model.blocks import Conv
 
-GREYS = 0.25  # share of the images that are grey: even these have a code apart from colours'
+GREYS = 0.25  # share of the images that are grey, which random colours hardly ever are
 
 
 @contextmanager
 def closed_plane(model: nn.Module) -> Iterator[None]:
-    """Meanwhile the convolutions of a model take the plane as closed: who leaves it comes in opposite."""
+    """Meanwhile the convolutions of a model pad circularly, as on a plane whose opposite edges meet."""
     convolutions = [module for module in model.modules() if isinstance(module, Conv)]
     for convolution in convolutions:
         convolution.padding_mode = "circular"

@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 import pytest
 
+from service.errors import Unavailable
 from service.unpacking.pool import UnpackingPool, _Unpacker
 from vqvae.errors import ImageError, LimitError, UnsupportedImageError
 from vqvae.pixels import decode_image, encode_image
@@ -135,6 +136,23 @@ def test_a_process_that_ends_while_it_starts_is_replaced_again(restless, photo, 
     os.kill(process().pid, signal.SIGKILL)
     np.testing.assert_array_equal(future.result(), image)
     assert len(replaced) == 3
+
+
+def test_a_machine_that_has_no_room_for_a_process_gets_one_later(restless, png, monkeypatch):
+    pool, _, process = restless
+    start = type(process()).start
+
+    def fail(_):
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(type(process()), "start", fail)
+    os.kill(process().pid, signal.SIGKILL)
+    wait_until(lambda: pool.num_alive == 0)
+    with pytest.raises(Unavailable):
+        pool.submit(png, PIXELS).result()
+    monkeypatch.setattr(type(multiprocessing.get_context("spawn").Process()), "start", start)
+    wait_until(lambda: pool.num_alive == 1)
+    assert pool.submit(png, PIXELS).result().shape == (45, 70, 3)
 
 
 @pytest.fixture
