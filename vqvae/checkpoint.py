@@ -1,5 +1,7 @@
-"""A model on disk: `model.safetensors` and `model.json`, written whole, read strictly.
+"""A model on disk: tensors in `model.safetensors`, the card in `model.json`, written whole, read strictly.
 
+Encoder, quantizer and the faithful decoder are in `model.safetensors`. Any other decoder has a file of its
+own, `decoder-NAME.safetensors`: it can come later, and who does not want it need not download it.
 `model.json` says what the tensors are: the configuration of every part, a digest of every part's tensors, the
 fingerprint of the code space, and where the model comes from. The tensors are float16: the rounded values are
 the model, and it computes in float32. There is no pickle. Reading verifies the parts that it is asked for and
@@ -12,7 +14,8 @@ fingerprint make the same codes. A decoder is no part of it, so that a better on
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +27,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vqvae.code_grid import CodeSpace
-from vqvae.config import from_dict, to_dict
+from vqvae.config import from_dict, require, to_dict
 from vqvae.errors import ConfigError, ModelError
 from vqvae.model import AutoencoderConfig, Decoder, DecoderConfig, Encoder, EncoderConfig
 from vqvae.pixels import PIXELS_VERSION
@@ -38,6 +41,8 @@ from vqvae.quantizers import (
 
 FORMAT_VERSION = 1
 TENSORS, CARD = "model.safetensors", "model.json"
+FAITHFUL = "faithful"  # the decoder that encoder and codebook were trained with
+DECODER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")  # no full stop: it parts the names of tensors
 Parts = Literal["all", "encoder", "decoder"]
 
 
@@ -75,7 +80,7 @@ class ModelCard:
             downsample_factor=self.encoder.downsample_factor,
         )
 
-    def config(self, decoder: str = "faithful") -> AutoencoderConfig:
+    def config(self, decoder: str = FAITHFUL) -> AutoencoderConfig:
         """The configuration of encoder, quantizer and one decoder together."""
         return AutoencoderConfig(self.encoder, self.quantizer, self.decoders[decoder].config)
 
@@ -111,7 +116,9 @@ class ModelCard:
             quantizer=quantizer_config_from_dict(card["quantizer"]["config"]),
             quantizer_digest=card["quantizer"]["digest"],
             decoders={
-                name: DecoderCard(from_dict(DecoderConfig, decoder["config"]), decoder["digest"])
+                check_decoder_name(name): DecoderCard(
+                    from_dict(DecoderConfig, decoder["config"]), decoder["digest"]
+                )
                 for name, decoder in card["decoders"].items()
             },
             pixels_version=card["pixels_version"],
@@ -142,14 +149,15 @@ def save_model(
     recipe: dict[str, Any] | None = None,
     figures: dict[str, Any] | None = None,
 ) -> ModelCard:
-    """Write a model's two files, each whole or not at all, and return its card.
+    """Write a model's files, each whole or not at all, and return its card.
 
-    Tensors are rounded to float16; those of the given modules stay as they are.
+    Tensors are rounded to float16; those of the given modules stay as they are. What the folder had of other
+    decoders is removed.
     """
     parts = {
         "encoder.": encoder.state_dict(),
         "quantizer.": quantizer.inference_state(),
-        **{f"decoders.{key}.": decoder.state_dict() for key, decoder in decoders.items()},
+        **{f"decoders.{check_decoder_name(key)}.": decoder.state_dict() for key, decoder in decoders.items()},
     }
     stored = {
         prefix: {key: _stored(tensor) for key, tensor in part.items()} for prefix, part in parts.items()
@@ -171,10 +179,16 @@ def save_model(
     )
     card = replace(card, fingerprint=_fingerprint(card))
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {prefix + key: tensor for prefix, part in stored.items() for key, tensor in part.items()}
-    with _whole(folder / TENSORS) as path:
-        path.write_bytes(save(tensors))  # save_file makes a file that only its owner may read
+    files: dict[str, dict[str, Tensor]] = {}
+    for prefix, part in stored.items():
+        files.setdefault(_file_of(prefix), {}).update({prefix + key: part[key] for key in part})
+    for name_of_file, tensors in files.items():
+        with _whole(folder / name_of_file) as path:
+            path.write_bytes(save(tensors))  # save_file makes a file that only its owner may read
     save_card(folder, card)
+    for path in folder.glob(_file_of("decoders.*.")):
+        if path.name not in files:
+            path.unlink()
     return card
 
 
@@ -201,26 +215,22 @@ def load_card(name_or_path: str | Path) -> ModelCard:
     return card
 
 
-def load_model(name_or_path: str | Path, *, parts: Parts = "all", decoder: str = "faithful") -> LoadedModel:
+def load_model(name_or_path: str | Path, *, parts: Parts = "all", decoder: str = FAITHFUL) -> LoadedModel:
     """Read and verify a model's parts: its codebook always, its encoder and one decoder as `parts` says."""
     folder = find_model(name_or_path)
     card = load_card(folder)
     if parts != "encoder" and decoder not in card.decoders:
         raise ModelError(f"{card.name} has the decoders {', '.join(card.decoders)}, not {decoder!r}")
-    try:
-        with safe_open(folder / TENSORS, framework="pt") as file:
-            quantizer = build_quantizer(card.quantizer)
-            quantizer.load_inference_state_(_read(file, "quantizer.", card.quantizer_digest))
-            encoder = decoder_module = None
-            if parts != "decoder":
-                encoder = Encoder(card.encoder, card.quantizer.codebook_dim)
-                encoder.load_state_dict(_read(file, "encoder.", card.encoder_digest))
-            if parts != "encoder":
-                chosen = card.decoders[decoder]
-                decoder_module = Decoder(chosen.config, card.quantizer.codebook_dim)
-                decoder_module.load_state_dict(_read(file, f"decoders.{decoder}.", chosen.digest))
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        raise ModelError(f"{folder / TENSORS} is damaged or missing: {error}") from error
+    quantizer = build_quantizer(card.quantizer)
+    _read(folder, "quantizer.", card.quantizer_digest, quantizer.load_inference_state_)
+    encoder = decoder_module = None
+    if parts != "decoder":
+        encoder = Encoder(card.encoder, card.quantizer.codebook_dim)
+        _read(folder, "encoder.", card.encoder_digest, encoder.load_state_dict)
+    if parts != "encoder":
+        chosen = card.decoders[decoder]
+        decoder_module = Decoder(chosen.config, card.quantizer.codebook_dim)
+        _read(folder, f"decoders.{decoder}.", chosen.digest, decoder_module.load_state_dict)
     for module in (quantizer, encoder, decoder_module):
         if module is not None:
             module.eval().requires_grad_(False)
@@ -246,12 +256,35 @@ def find_model(name_or_path: str | Path) -> Path:
     raise ModelError(f"no model at {name_or_path}, nor of that name in {', '.join(map(str, places))}")
 
 
-def _read(file: Any, prefix: str, digest: str) -> dict[str, Tensor]:
-    keys = [key for key in file.keys() if key.startswith(prefix)]  # noqa: SIM118 - it is no dict
-    state = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
-    if _digest(state) != digest:
-        raise ModelError(f"the tensors {prefix}* are not those that {CARD} describes: their digest differs")
-    return state
+def check_decoder_name(name: str) -> str:
+    """The name itself; ConfigError where no decoder can have it."""
+    require(DECODER_NAME.fullmatch(name) is not None, f"decoder must match {DECODER_NAME.pattern}", name)
+    return name
+
+
+def _file_of(prefix: str) -> str:
+    """The file of the tensors whose names begin with `encoder.`, `quantizer.` or `decoders.NAME.`."""
+    match prefix.split("."):
+        case ["decoders", name, ""] if name != FAITHFUL:
+            return f"decoder-{name}.safetensors"
+        case _:
+            return TENSORS
+
+
+def _read(folder: Path, prefix: str, digest: str, load_: Callable[[dict[str, Tensor]], object]) -> None:
+    """One part's tensors, verified, into its module."""
+    path = folder / _file_of(prefix)
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = [key for key in file.keys() if key.startswith(prefix)]  # noqa: SIM118 - it is no dict
+            state = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
+        if _digest(state) != digest:
+            raise ModelError(
+                f"the tensors {prefix}* are not those that {CARD} describes: their digest differs"
+            )
+        load_(state)
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{path} is damaged or missing: {error}") from error
 
 
 def _stored(tensor: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from vqvae import checkpoint
 from vqvae.checkpoint import find_model, load_card, load_model, save_card, save_model
-from vqvae.errors import ModelError
+from vqvae.errors import ConfigError, ModelError
 from vqvae.model import Autoencoder, AutoencoderConfig, DecoderConfig, EncoderConfig
 from vqvae.quantizers import EmaQuantizerConfig
 
@@ -176,14 +176,49 @@ def test_unknown_decoder_is_rejected_by_name(folder):
         load_model(folder, decoder="vivid")
 
 
-def test_one_code_space_may_have_several_decoders(tmp_path, model):
+@pytest.fixture
+def vivid():
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        vivid = Autoencoder(CONFIG).decoder
+        return Autoencoder(CONFIG).decoder
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_one_code_space_may_have_several_decoders(tmp_path, model, vivid):
     save(tmp_path, model, decoders={"faithful": model.decoder, "vivid": vivid})
     for name, decoder in (("faithful", model.decoder), ("vivid", vivid)):
         loaded = load_model(tmp_path, parts="decoder", decoder=name)
         assert torch.equal(loaded.decoder.stem.weight, decoder.stem.weight.half().float())
+
+
+def test_a_second_decoder_has_a_file_of_its_own(folder, model, vivid):
+    alone = (folder / "model.safetensors").read_bytes()
+    save(folder, model, decoders={"faithful": model.decoder, "vivid": vivid})
+    assert names_in(folder) == {"model.json", "model.safetensors", "decoder-vivid.safetensors"}
+    assert (folder / "model.safetensors").read_bytes() == alone
+    second = folder / "decoder-vivid.safetensors"
+    assert {name.split(".")[1] for name in load_file(second)} == {"vivid"}
+    second.unlink()  # not downloaded
+    assert load_model(folder).decoder is not None
+    with pytest.raises(ModelError, match=r"decoder-vivid\.safetensors is damaged or missing"):
+        load_model(folder, decoder="vivid")
+
+
+def test_no_file_stays_of_a_decoder_that_a_newer_model_has_not(folder, model, vivid):
+    save(folder, model, decoders={"faithful": model.decoder, "vivid": vivid})
+    save(folder, model, decoders={"faithful": model.decoder, "vivid2": vivid})
+    assert names_in(folder) == {"model.json", "model.safetensors", "decoder-vivid2.safetensors"}
+
+
+def test_a_decoders_name_leads_to_no_other_folder(folder, model):
+    with pytest.raises(ConfigError, match=r"decoder must match .*, got \.\./vivid"):
+        save(folder, model, decoders={"../vivid": model.decoder})
+    edit_card(folder, lambda data: data["decoders"].update({"../vivid": data["decoders"]["faithful"]}))
+    with pytest.raises(ModelError, match=r"model\.json is not a model card: .*decoder must match"):
+        load_card(folder)
 
 
 def test_the_fingerprint_is_that_of_the_code_space(tmp_path, model):
@@ -220,7 +255,7 @@ def test_a_card_alone_can_be_written_again(folder):
     card.figures["psnr"] = 26.0
     save_card(folder, card)
     assert load_card(folder).figures == {"psnr": 26.0}
-    assert {path.name for path in folder.iterdir()} == {"model.json", "model.safetensors"}
+    assert names_in(folder) == {"model.json", "model.safetensors"}
 
 
 def test_a_file_is_written_whole_or_not_at_all(folder, model, monkeypatch):
@@ -233,7 +268,7 @@ def test_a_file_is_written_whole_or_not_at_all(folder, model, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         save(folder, model)
     assert (folder / "model.safetensors").read_bytes() == before
-    assert {path.name for path in folder.iterdir()} == {"model.json", "model.safetensors"}
+    assert names_in(folder) == {"model.json", "model.safetensors"}
 
 
 def test_a_models_files_are_as_readable_as_any(folder):

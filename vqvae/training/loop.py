@@ -29,7 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from vqvae import metrics
-from vqvae.checkpoint import ModelCard, save_model
+from vqvae.checkpoint import FAITHFUL, ModelCard, save_model
 from vqvae.code_grid import CodeSpace
 from vqvae.config import require, to_dict
 from vqvae.errors import ConfigError, DataError, ModelError
@@ -38,7 +38,7 @@ from vqvae.perceptual import PerceptualDistance
 from vqvae.sources import Source, group_of, open_source
 from vqvae.training.data import Crops, Photographs, centre_crop, split
 from vqvae.training.run_log import RunLog
-from vqvae.training.start import FAITHFUL, Start, all_data, check_decoder, with_decoder
+from vqvae.training.start import Start, all_data, check_decoder, with_decoder
 from vqvae.training.trainer import Trainer, TrainingConfig, to_images
 
 HELD_OUT_CROPS, HELD_OUT_SIZE, PICTURED = 32, 256, 8

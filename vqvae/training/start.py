@@ -4,18 +4,14 @@ In a card the faithful decoder's recipe and figures stand at the top, since enco
 with it, and those of every other decoder under "decoders", by name.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vqvae.checkpoint import LoadedModel, load_card, load_model
+from vqvae.checkpoint import FAITHFUL, LoadedModel, check_decoder_name, load_card, load_model
 from vqvae.config import require
 from vqvae.model import Decoder
-
-FAITHFUL = "faithful"
-DECODER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")  # no full stop: it parts the names of tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +49,7 @@ def load_start(name_or_path: str | Path, decoder: str = FAITHFUL) -> Start:
 
 def check_decoder(decoder: str, trained: str) -> None:
     """ConfigError for a name that no decoder can have, or for another than the faithful beside new codes."""
-    require(
-        DECODER_NAME.fullmatch(decoder) is not None, f"decoder must match {DECODER_NAME.pattern}", decoder
-    )
+    check_decoder_name(decoder)
     require(
         decoder == FAITHFUL or trained == "decoder",
         f"a decoder other than {FAITHFUL} needs training.trained=decoder",
