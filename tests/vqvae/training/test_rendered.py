@@ -79,11 +79,10 @@ def test_without_fonts_letters_are_pillows():
     assert np.array_equal(draw(render_crop, 3, fonts=()), draw(render_crop, 3))
 
 
-def test_each_kind_has_its_share_and_a_third_of_all_are_flat():
+def test_each_kind_has_its_share():
     assert sum(KINDS.values()) == pytest.approx(1)
-    assert KINDS[flat] == pytest.approx(1 / 3, abs=0.02)
     num_flat = sum(len(colours_of(draw(render_crop, seed))) == 1 for seed in range(400))
-    assert 0.24 < num_flat / 400 < 0.45  # a few of the others are blank
+    assert 0.14 < num_flat / 400 < 0.34  # a few of the others are blank
 
 
 def test_flat_crops_are_flat_and_of_any_colour():
@@ -111,13 +110,19 @@ def test_halves_are_two_colours_with_one_edge():
         assert first + (rest[0][1] if rest else 0) > 0.95
 
 
-def test_stripes_repeat_within_16_pixels():
+def test_stripes_repeat_within_16_pixels_or_nearly_so():
     num_upright = 0
     for seed in range(60):
         row = draw(stripes, seed)[0].astype(int)
         if np.ptp(row) > 20:
             num_upright += any(np.abs(row[shift:] - row[:-shift]).max() == 0 for shift in range(2, 17))
-    assert num_upright > 5
+    assert 3 < num_upright < 25  # the others are level, slanted, or change their period as in perspective
+
+
+def test_most_stripes_are_grey_or_pale():
+    crops = [draw(stripes, seed).astype(int) for seed in range(200)]
+    chroma = np.array([np.ptp(crop, axis=-1).max() for crop in crops])
+    assert (chroma <= 50).mean() > 0.6
 
 
 def test_checks_repeat_every_two_cells():
@@ -174,5 +179,4 @@ def has_two_hues(crop):
 
 @pytest.mark.parametrize("pattern", [stripes, checks, halftone])
 def test_few_patterns_have_two_hues(pattern):
-    # where most of them had, fine grey patterns came back in green and magenta
-    assert 0.02 < np.mean([has_two_hues(draw(pattern, seed)) for seed in range(300)]) < 0.15
+    assert 0 < np.mean([has_two_hues(draw(pattern, seed)) for seed in range(300)]) < 0.1
