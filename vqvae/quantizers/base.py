@@ -114,8 +114,8 @@ class Quantizer(nn.Module, ABC):
         everything = torch.ones(self.config.codebook_size, dtype=torch.bool, device=self.codebook.device)
         self.set_codes_(everything, state["codebook"].float())
 
-    def update_(self, z_e: Tensor, codes: Tensor) -> None:
-        """Move the codebook after a training step on latents (B, D, h, w), where no gradient does."""
+    def update_(self, latents: Tensor, codes: Tensor) -> None:
+        """Move the codebook after a training step, where no gradient does: latents (N, D), codes (N,)."""
 
 
 def flatten(z_e: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Vector quantizer whose code vectors are moving averages of the latents assigned to them.
 
-Shapes: B batch, D code dim, h w latent height and width, K codebook size.
+Shapes: B batch, D code dim, h w latent height and width, K codebook size, N latents.
 Reference: van den Oord et al., 2017 (https://arxiv.org/abs/1711.00937), appendix A.1.
 """
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vqvae.config import require
-from vqvae.quantizers.base import CodebookConfig, Quantizer, flatten
+from vqvae.quantizers.base import CodebookConfig, Quantizer
 
 TINY = 1e-6  # a count this small has no direction left in its sum
 
@@ -52,11 +52,10 @@ class EmaQuantizer(Quantizer):
         return z_e.new_zeros(()), commitment_loss
 
     @torch.no_grad()
-    def update_(self, z_e: Tensor, codes: Tensor) -> None:
+    def update_(self, latents: Tensor, codes: Tensor) -> None:
         """Decay the counts and sums, add this batch's, and put the code vectors at their ratio."""
-        latents, flat_codes = flatten(z_e).float(), codes.flatten()
-        counts = torch.bincount(flat_codes, minlength=self.config.codebook_size).float()
-        sums = torch.zeros_like(self.cluster_sum).index_add_(0, flat_codes, latents)
+        counts = torch.bincount(codes, minlength=self.config.codebook_size).float()
+        sums = torch.zeros_like(self.cluster_sum).index_add_(0, codes, latents.float())
         self.cluster_size.lerp_(counts, 1 - self.config.decay)
         self.cluster_sum.lerp_(sums, 1 - self.config.decay)
         means = self.cluster_sum / self.cluster_size.clamp(min=TINY)[:, None]

@@ -7,9 +7,10 @@ A step is a function of the step's number and the state that a checkpoint holds:
 draw from generators seeded with (seed, step). So a run that is killed anywhere and resumed ends with the
 weights of an undisturbed one, on the same machine and thread count.
 
-Shapes: B batch, S crop size, D code dim, K codebook size.
+Shapes: B batch, S crop size, D code dim, K codebook size, N latents, f downsample factor.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -21,13 +22,13 @@ from torch import Tensor
 from vqvae.checkpoint import LoadedModel
 from vqvae.config import require
 from vqvae.errors import ConfigError, TrainingError
-from vqvae.model import Autoencoder, AutoencoderConfig, Reconstruction
+from vqvae.model import Autoencoder, AutoencoderConfig, Reconstruction, closed_plane
 from vqvae.model.blocks import Conv
 from vqvae.perceptual import SMALLEST_SIDE, EfficientNetLite0
 from vqvae.quantizers import flatten
 from vqvae.training.adversary import Adversary
 from vqvae.training.data import BatchShape, CropConfig, Crops
-from vqvae.training.flats import closed_plane, flat_images
+from vqvae.training.flats import flat_images
 from vqvae.training.losses import RECONSTRUCTION, ms_ssim_loss, root_l2
 from vqvae.training.optimizers import METHODS, averaged, learning_rate
 
@@ -202,8 +203,11 @@ class Trainer:
         images = to_images(crops, self.device)
         out = self._pass(images, quantize)
         losses = self._losses(out, images)
+        passes = [out]
         if config.flat_weight and quantize:
-            losses["flat"] = config.flat_weight * self._flat_loss()
+            flats = self._flats()
+            passes.append(self._pass_on_closed_plane(flats))
+            losses["flat"] = config.flat_weight * _flat_loss(passes[-1], flats)
         loss = torch.stack(list(losses.values())).sum()
         self.optimizers.zero_grad()
         if self._adversary is not None and self.step >= config.adversary_counts_from:
@@ -223,21 +227,22 @@ class Trainer:
         if self._adversary is not None and self.step >= config.adversary_learns_from:
             losses["discriminator"] = self._adversary.learn_(images, out.x_hat)
         self.step += 1
-        if out.quantized is not None:
-            self._follow_codes_(out.z_e.detach(), out.quantized.codes)
+        if quantize:
+            self._follow_codes_(passes)
         self.average.update_parameters(self.model)
         return {name: value.detach() for name, value in losses.items()}
 
     def _pass(self, images: Tensor, quantize: bool) -> Reconstruction:
         return self._decode(images) if self._frozen else self._reconstruct(images, quantize)
 
-    def _flat_loss(self) -> Tensor:
-        """Of flat images without a border; from their codes the codebook does not learn."""
+    def _flats(self) -> Tensor:
+        """Flat images (B, 3, f, f), each a cell of an endless one."""
         side, generator = self.model.config.downsample_factor, seeded(self.config.seed, self.step, FLATS)
-        images = flat_images(FLATS, side, generator).to(self.device)
+        return flat_images(FLATS, side, generator).to(self.device)
+
+    def _pass_on_closed_plane(self, images: Tensor) -> Reconstruction:
         with closed_plane(self.model):
-            out = self._pass(images, quantize=True)
-        return root_l2(out.x_hat, images)
+            return self._pass(images, quantize=True)
 
     def _reconstruct(self, images: Tensor, quantize: bool) -> Reconstruction:
         with self.autocast():
@@ -265,16 +270,18 @@ class Trainer:
             losses |= {"codebook": out.quantized.codebook_loss, "commitment": out.quantized.commitment_loss}
         return losses
 
-    def _follow_codes_(self, z_e: Tensor, codes: Tensor) -> None:
+    def _follow_codes_(self, passes: Sequence[Reconstruction]) -> None:
         """Let the quantizer move its codebook; at a window's end restart the codes that died in it."""
         quantizer = self.model.quantizer
+        latents = torch.cat([flatten(out.z_e.detach()) for out in passes])  # (N, D)
+        codes = torch.cat([out.quantized.codes.flatten() for out in passes if out.quantized is not None])
         if not self._frozen:
-            quantizer.update_(z_e, codes)
-        self.code_counts += torch.bincount(codes.flatten(), minlength=len(self.code_counts))
+            quantizer.update_(latents, codes)
+        self.code_counts += torch.bincount(codes, minlength=len(self.code_counts))
         if (self.step - self.warmup_steps) % self.config.window == 0:
             if not self._frozen and self.step < (1 - self.config.settled) * self.config.steps:
                 generator = seeded(self.config.seed, self.step)
-                quantizer.restart_dead_codes_(self.code_counts, flatten(z_e), generator)
+                quantizer.restart_dead_codes_(self.code_counts, latents, generator)
             self.usage_counts.copy_(self.code_counts)
             self.code_counts.zero_()
 
@@ -318,6 +325,12 @@ class Trainer:
             self._adversary.load_state_dict(state["adversary"])
         self.code_counts.copy_(state["code_counts"])
         self.usage_counts.copy_(state["usage_counts"])
+
+
+def _flat_loss(out: Reconstruction, images: Tensor) -> Tensor:
+    """Latents that no commitment holds, straight-through gradients would drive away without end."""
+    assert out.quantized is not None
+    return root_l2(out.x_hat, images) + out.quantized.codebook_loss + out.quantized.commitment_loss
 
 
 def _begin_from_(model: Autoencoder, start: LoadedModel) -> None:

@@ -17,10 +17,10 @@ def ema(vectors, **variables):
 
 
 def step_(quantizer, latents):
-    z_e = torch.tensor(latents).view(1, 1, 1, -1)
-    codes = quantizer.nearest_codes(z_e)
-    quantizer.update_(z_e, codes)
-    return codes.flatten().tolist()
+    latents = torch.tensor(latents)
+    codes = quantizer.nearest_codes(latents.view(1, 1, 1, -1)).flatten()
+    quantizer.update_(latents[:, None], codes)
+    return codes.tolist()
 
 
 def test_two_steps_are_those_worked_by_hand():

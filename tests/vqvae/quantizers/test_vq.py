@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vqvae.errors import ConfigError
-from vqvae.quantizers import VectorQuantizer, VectorQuantizerConfig
+from vqvae.quantizers import VectorQuantizer, VectorQuantizerConfig, flatten
 
 Z = torch.tensor([1.0, 2.0])
 
@@ -65,7 +65,7 @@ def test_a_gradient_step_brings_code_vector_and_latent_together():
 def test_the_codebook_is_a_parameter_and_updates_are_left_to_the_optimizer():
     quantizer, z_e, quantized = quantize()
     before = quantizer.codebook.detach().clone()
-    quantizer.update_(z_e, quantized.codes)
+    quantizer.update_(flatten(z_e), quantized.codes.flatten())
     assert torch.equal(quantizer.codebook, before)
     assert [name for name, _ in quantizer.named_parameters()] == ["vectors"]
 

@@ -8,11 +8,13 @@ import torch
 
 from vqvae.checkpoint import load_model, save_model
 from vqvae.errors import ConfigError, TrainingError
-from vqvae.model import AutoencoderConfig, DecoderConfig, EncoderConfig
+from vqvae.model import AutoencoderConfig, DecoderConfig, EncoderConfig, closed_plane
 from vqvae.pixels import encode_image
 from vqvae.quantizers import EmaQuantizerConfig, VectorQuantizerConfig, flatten
 from vqvae.training.data import CropConfig, Crops, Photographs
-from vqvae.training.trainer import Trainer, TrainingConfig, has_bfloat16, seeded, to_images
+from vqvae.training.flats import flat_images
+from vqvae.training.losses import root_l2
+from vqvae.training.trainer import FLATS, Trainer, TrainingConfig, has_bfloat16, seeded, to_images
 
 CPU = torch.device("cpu")
 SHAPE = {"patch": 2, "widths": (6, 8), "blocks": (1, 0)}
@@ -123,6 +125,18 @@ def test_training_lessens_the_loss():
     run = trainer(steps=60, learning_rate=5e-3)
     first = steps_(run, 1)["reconstruction"]
     assert steps_(run, 60)["reconstruction"] < 0.8 * first
+
+
+def test_flat_images_are_held_to_their_codes_and_move_the_codebook(finished):
+    run = trainer(start=finished, flat_weight=0.5)
+    images = flat_images(FLATS, 4, seeded(0, 0, FLATS))
+    with torch.no_grad(), closed_plane(run.model):
+        out = run.model(images)
+    losses = steps_(run, 1)
+    assert out.quantized.commitment_loss > 0
+    expected = root_l2(out.x_hat, images) + out.quantized.commitment_loss
+    torch.testing.assert_close(losses["flat"], 0.5 * expected)
+    assert run.code_counts.sum() == LATENTS_A_STEP + FLATS
 
 
 def test_the_warm_up_leaves_the_quantizer_out():
