@@ -8,7 +8,8 @@ PORT ?= 8000
 TORCH ?= auto
 # A folder with the Kodak photographs, for the tests that want them
 KODAK ?=
-# For `make quality`: a folder of sets of images to measure on, and the photographs that the models were trained on
+# For `make quality`: a folder of sets of images to measure on, and the photographs that the models were trained on.
+# How legible text stays is measured where tesseract is installed (Debian's tesseract-ocr).
 BENCH ?= ../shared/data/bench
 PHOTOS ?= ../shared/data/photos
 # More words for pytest (make test), `vqvae train` (make train), `vqvae quality` (make quality) or `tests/siege all`
@@ -53,9 +54,19 @@ check: $(VENV)/.check
 train: $(VENV)/.train
 	@exec $(VENV)/bin/vqvae train $(ARGS)
 
+# Beside what a model does badly stands what the first weights of its name did, from the clone's history if it has them.
 quality: $(VENV)/.quality
-	@exec $(VENV)/bin/vqvae quality $(BENCH) $(PHOTOS) --record \
-	  $(foreach file,README.md $(wildcard weights/*/README.md),--into $(file)) $(ARGS)
+	@set --; for card in weights/*/model.json; do \
+	  folder=$${card%/*}; first=build/first/$$folder; \
+	  commit=$$(git log --format=%H -- $$folder/model.safetensors 2>/dev/null | tail -n 1); \
+	  if [ -n "$$commit" ]; then \
+	    mkdir -p $$first; \
+	    for file in model.json model.safetensors; do git show $$commit:$$folder/$$file >$$first/$$file || exit; done; \
+	    set -- "$$@" --before $$first; \
+	  fi; \
+	done; \
+	exec $(VENV)/bin/vqvae quality $(BENCH) $(PHOTOS) --record \
+	  $(foreach file,README.md $(wildcard weights/*/README.md),--into $(file)) "$$@" $(ARGS)
 
 siege: $(VENV)/.test
 	$(PYTHON) -m pytest -q --hypothesis-profile=siege tests/service/test_contract.py

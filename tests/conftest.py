@@ -85,3 +85,23 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny_model(folder, "tiny", seed=1)
     save_tiny_model(folder, "other", seed=2)
     return folder
+
+
+@pytest.fixture(scope="session")
+def two_decoders(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model `tiny`, as `two`, with the decoder of `other` as a second one, `vivid`."""
+    from vqvae.checkpoint import load_model, save_model  # noqa: PLC0415 - many tests need no torch
+
+    tiny, other = load_model(weights / "tiny"), load_model(weights / "other")
+    assert tiny.encoder is not None
+    assert tiny.decoder is not None
+    assert other.decoder is not None
+    folder = tmp_path_factory.mktemp("models") / "two"
+    save_model(
+        folder,
+        name="two",
+        encoder=tiny.encoder,
+        quantizer=tiny.quantizer,
+        decoders={"vivid": other.decoder, "faithful": tiny.decoder},
+    )
+    return folder

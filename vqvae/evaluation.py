@@ -7,13 +7,14 @@ all codes of the set together; they depend on how many there are, so `num_codes`
 Shapes: K codebook size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from vqvae import metrics
+from vqvae.code_grid import CodeGrid
 from vqvae.errors import DataError, ImageError
 from vqvae.pixels import RGB8, decode_image
 from vqvae.sources import Source
@@ -69,14 +70,16 @@ def evaluate(
     source: Source,
     on_image: Callable[[ImageFigures | SkippedImage], None] | None = None,
     on_pixels: Callable[[RGB8, RGB8], None] | None = None,
+    grids: MutableMapping[str, CodeGrid] | None = None,
 ) -> Evaluation:
     """Reconstruct every image of a source; DataError where none can be read.
 
     Args:
         on_image: called after each image, for progress.
         on_pixels: called with each image and its reconstruction, both (H, W, 3), for more measures.
+        grids: codes by key, of decoders that share them: those that are there are taken, others are put in.
     """
-    space = tokenizer.space
+    space, known = tokenizer.space, grids or {}
     counts = np.zeros(space.codebook_size, np.int64)  # (K,)
     images: list[ImageFigures] = []
     skipped: list[SkippedImage] = []
@@ -88,7 +91,9 @@ def evaluate(
             outcome = SkippedImage(key, str(error))
             skipped.append(outcome)
         else:
-            grid = tokenizer.encode_rgb8(rgb)
+            grid = known.get(key) or tokenizer.encode_rgb8(rgb)
+            if grids is not None:
+                grids[key] = grid
             x_hat = tokenizer.decode_rgb8(grid)
             counts += np.bincount(grid.codes.ravel(), minlength=space.codebook_size)
             outcome = ImageFigures(

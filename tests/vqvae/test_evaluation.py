@@ -56,6 +56,20 @@ def found():
     return evaluate(ByHand(), images)
 
 
+def test_codes_that_are_known_are_not_made_again(found):
+    class Decoding(ByHand):
+        def encode_rgb8(self, rgb):
+            raise AssertionError
+
+    images = Images(b=grey(4, 4, level=50))
+    grids = {}
+    first = evaluate(ByHand(), images, grids=grids)
+    assert list(grids) == ["b"]
+    decoding = Decoding()
+    decoding.levels = np.full((4, 4, 3), 50, np.uint8)
+    assert evaluate(decoding, images, grids=grids) == first
+
+
 def test_rows_hold_each_image_in_the_order_of_the_keys(found):
     one_off = 20 * math.log10(255)  # an error of 1 in every pixel
     assert [(row.key, row.width, row.height) for row in found.images] == [

@@ -23,7 +23,7 @@ def info(
 ) -> None:
     """Describe models and files of codes.
 
-    Of a model: its fingerprint, codebook, size, receptive fields, training data and figures. Of codes: the
+    Of a model: its fingerprint, codebook, cost, receptive fields, training data and figures. Of codes: the
     model that made them, the image's size, and how many different codes occur. All is checked as it is read.
 
         vqvae info photo-f8
@@ -67,40 +67,38 @@ def describe_codes(path: Path) -> dict[str, Any]:
 
 def describe_model(name_or_path: str) -> dict[str, Any]:
     """What a model is; all its tensors are read and verified, ModelError where one is damaged."""
-    from torch import nn  # noqa: PLC0415
-
     from vqvae.checkpoint import find_model, load_card, load_model  # noqa: PLC0415
-    from vqvae.model import Span  # noqa: PLC0415
-
-    def num_parameters(module: nn.Module) -> int:
-        return sum(parameter.numel() for parameter in module.parameters())
+    from vqvae.model.cost import cost_of_decoder, cost_of_encoder  # noqa: PLC0415
 
     folder = find_model(name_or_path)
     card = load_card(folder)
-    encoder = load_model(folder, parts="encoder").encoder
-    decoders = {name: load_model(folder, parts="decoder", decoder=name).decoder for name in card.decoders}
-    assert encoder is not None
-    sees = encoder.reads(Span(0, 1))
-    f = card.encoder.downsample_factor
-    described = {}
-    for name, decoder in decoders.items():
-        assert decoder is not None
-        pixels = [decoder.reads(Span(i, i + 1)) for i in range(f)]
-        described[name] = {
-            "parameters": num_parameters(decoder),
-            "receptive_field_codes": max(span.stop - span.start for span in pixels),
-            "digest": card.decoders[name].digest,
+    f, codebook_dim = card.encoder.downsample_factor, card.quantizer.codebook_dim
+    load_model(folder, parts="encoder")
+    encoder = cost_of_encoder(card.encoder, codebook_dim)
+    decoders = {}
+    for name, decoder in card.decoders.items():
+        load_model(folder, parts="decoder", decoder=name)
+        cost = cost_of_decoder(decoder.config, codebook_dim)
+        decoders[name] = {
+            "parameters": cost.parameters,
+            "gflop": cost.gflop,
+            "receptive_field_codes": cost.receptive_field,
+            "digest": decoder.digest,
         }
     return {
         "folder": str(folder),
         "model": card.name,
         "fingerprint": card.fingerprint,
         "codebook_size": card.quantizer.codebook_size,
-        "codebook_dim": card.quantizer.codebook_dim,
+        "codebook_dim": codebook_dim,
         "downsample_factor": f,
         "bits_per_pixel": math.log2(card.quantizer.codebook_size) / f**2,
-        "encoder": {"parameters": num_parameters(encoder), "receptive_field_pixels": sees.stop - sees.start},
-        "decoders": described,
+        "encoder": {
+            "parameters": encoder.parameters,
+            "gflop": encoder.gflop,
+            "receptive_field_pixels": encoder.receptive_field,
+        },
+        "decoders": decoders,
         "pixels_version": card.pixels_version,
         "training_data": card.training_data,
         "figures": card.figures,
@@ -141,7 +139,7 @@ def _of_model(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     f, encoder = facts["downsample_factor"], facts["encoder"]
     sees = encoder["receptive_field_pixels"]
     decoders = [
-        (f"decoder {name}", f"{decoder['parameters']:,} parameters; a pixel sees {codes}x{codes} codes")
+        (f"decoder {name}", f"{_cost(decoder)}; a pixel sees {codes}x{codes} codes")
         for name, decoder in facts["decoders"].items()
         for codes in [decoder["receptive_field_codes"]]
     ]
@@ -151,7 +149,7 @@ def _of_model(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
         ("fingerprint", facts["fingerprint"]),
         ("codebook", f"{facts['codebook_size']} code vectors of {facts['codebook_dim']} numbers"),
         ("grid", f"one code for {f}x{f} pixels, {facts['bits_per_pixel']:.3f} bits/pixel"),
-        ("encoder", f"{encoder['parameters']:,} parameters; a code sees {sees}x{sees} pixels"),
+        ("encoder", f"{_cost(encoder)}; a code sees {sees}x{sees} pixels"),
         *decoders,
         ("pixels", f"version {facts['pixels_version']}"),
         (
@@ -160,6 +158,10 @@ def _of_model(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
         ),
         ("figures", *([f"{k}: {_short(v)}" for k, v in facts["figures"].items()] or ["none"])),
     ]
+
+
+def _cost(network: Mapping[str, Any]) -> str:
+    return f"{network['parameters']:,} parameters, {network['gflop']:.3g} GFLOP for 256x256"
 
 
 def _source(entry: Mapping[str, Any]) -> str:

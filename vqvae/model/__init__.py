@@ -4,6 +4,7 @@ from vqvae.model.autoencoder import Autoencoder, AutoencoderConfig, Reconstructi
 from vqvae.model.blocks import Span
 from vqvae.model.decoder import Decoder, DecoderConfig
 from vqvae.model.encoder import Encoder, EncoderConfig
+from vqvae.model.planes import closed_plane
 
 __all__ = [
     "Autoencoder",
@@ -14,4 +15,5 @@ __all__ = [
     "EncoderConfig",
     "Reconstruction",
     "Span",
+    "closed_plane",
 ]

@@ -48,7 +48,7 @@ class Conv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H, W)."""
-        if self.padding_mode != "zeros":  # a closed plane, which is for training
+        if self.padding_mode != "zeros":  # a closed plane
             return super().forward(x)
         if not self.training and x.is_cuda:
             with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

@@ -3,12 +3,14 @@
 Of every way of storing a set of images: bits per pixel are all bits over all pixels, fidelity is a mean over
 the images, each figure over those where it is defined, just as in `vqvae.evaluation`.
 
-Shapes: K codebook size, f downsample factor.
+Shapes: K codebook size, D code dim, f downsample factor.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from vqvae.model.cost import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,49 @@ class CodeUse:
 
 
 @dataclass(frozen=True, slots=True)
+class FlatFigures:
+    """What images of one colour come back as, in 255ths of the range."""
+
+    num_images: int
+    mean_error: float  # over all images, pixels and channels
+    worst_error: float  # of one image's mean in one channel
+    worst_std: float  # within one image, in one channel
+    worst_patterns: Mapping[str, float]  # period in pixels -> amplitude within one image, in one channel
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What a person sees at once in what one decoder makes."""
+
+    greys: FlatFigures
+    colours: FlatFigures
+    text_read: Mapping[str, float | None]  # height of capitals in pixels -> share; None: not measured
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderFacts:
+    """One decoder of a model, whatever the set of images."""
+
+    cost: Cost
+    appearance: Appearance
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """One model, whatever the set of images."""
+
+    model: str
+    fingerprint: str
+    codebook_size: int  # K
+    codebook_dim: int  # D
+    downsample_factor: int  # f
+    pixels_version: int
+    stored_bytes: int  # of all its files of tensors
+    encoder: Cost
+    decoders: Mapping[str, DecoderFacts]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that the tables and the plot show."""
 
@@ -90,6 +135,8 @@ class Report:
     num_patches: int  # that the floor's k-means has seen
     sets: tuple[SetFigures, ...]
     code_use: tuple[CodeUse, ...]  # one a model
+    models: tuple[ModelFacts, ...]
+    page_read: Mapping[str, float | None]  # as `text_read`, of the pages themselves
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; undefined figures are None."""

@@ -17,23 +17,27 @@ from PIL import features
 import vqvae
 from vqvae import metrics
 from vqvae.checkpoint import ModelCard, load_card
+from vqvae.code_grid import CodeGrid
 from vqvae.errors import DataError
 from vqvae.evaluation import Evaluation, ImageFigures, evaluate
 from vqvae.perceptual import Network, perceptual_distance
 from vqvae.pixels import RGB8, decode_image
 from vqvae.quality.code_use import NUM_CODES, code_use, num_batches
 from vqvae.quality.codecs import CODECS, Codec, CodedImage, check_codecs, pixels_of
+from vqvae.quality.facts import model_facts
 from vqvae.quality.figures import (
     CodecFigures,
     CodeUse,
     CurvePoint,
     DecoderFigures,
     Figures,
+    ModelFacts,
     ModelFigures,
     Report,
     SetFigures,
 )
 from vqvae.quality.patches import NUM_PATCHES, PatchCodebook, fit_patch_codebook, sample_patches
+from vqvae.quality.text import pages_read, tesseract_version
 from vqvae.sources import Source
 from vqvae.tokenizer import Tokenizer
 
@@ -90,6 +94,7 @@ def make_report(
     """
     check_codecs()
     cards = [load_card(folder) for folder in models]
+    facts = tuple(_facts(folder, card, on_step) for folder, card in zip(models, cards, strict=True))
     codebooks: dict[tuple[int, int], PatchCodebook] = {}
     for f, codebook_size in map(_f_and_k, cards):
         if (f, codebook_size) not in codebooks:
@@ -97,8 +102,7 @@ def make_report(
     measured: list[SetFigures] = []
     for name, source in sets.items():
         decoded = [
-            {decoder: _decoded(folder, card, decoder, name, source, on_step) for decoder in card.decoders}
-            for folder, card in zip(models, cards, strict=True)
+            _decoded(folder, card, name, source, on_step) for folder, card in zip(models, cards, strict=True)
         ]
         codes = [_of_codes(of_model) for of_model in decoded]
         with_curves = not measured
@@ -115,7 +119,7 @@ def make_report(
         _code_use(folder, card, photographs, num_codes, on_step)
         for folder, card in zip(models, cards, strict=True)
     )
-    return Report(machine(), num_patches, tuple(measured), uses)
+    return Report(machine(), num_patches, tuple(measured), uses, facts, pages_read(lambda rgb: rgb))
 
 
 def machine() -> dict[str, str]:
@@ -130,6 +134,7 @@ def machine() -> dict[str, str]:
         "NumPy": np.__version__,
         "Pillow": PIL.__version__,
         **libraries,
+        "tesseract": tesseract_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "threads": str(torch.get_num_threads()),
@@ -174,8 +179,24 @@ def _patch_codebook(
     return codebook
 
 
+def _facts(folder: Path, card: ModelCard, on_step: OnStep) -> ModelFacts:
+    stage = _Stage(on_step, f"{card.name}: flat grounds and text", len(card.decoders))
+    return model_facts(folder, stage.advance)
+
+
 def _decoded(
-    folder: Path, card: ModelCard, decoder: str, name: str, source: Source, on_step: OnStep
+    folder: Path, card: ModelCard, name: str, source: Source, on_step: OnStep
+) -> dict[str, _Decoded]:
+    """What every decoder makes of a set; an image is encoded once."""
+    grids: dict[str, CodeGrid] = {}
+    return {
+        decoder: _decoded_by(Tokenizer.load(folder, decoder=decoder), name, source, grids, on_step)
+        for decoder in card.decoders
+    }
+
+
+def _decoded_by(
+    tokenizer: Tokenizer, name: str, source: Source, grids: dict[str, CodeGrid], on_step: OnStep
 ) -> _Decoded:
     distances: dict[Network, list[float | None]] = {"st-lpips": [], "efficientnet-lite0": []}
 
@@ -183,8 +204,8 @@ def _decoded(
         for network, of_images in distances.items():
             of_images.append(perceptual_distance(rgb, x_hat, network))
 
-    stage = _Stage(on_step, f"{card.name}, {decoder}: {name}", len(source.keys))
-    evaluation = evaluate(Tokenizer.load(folder, decoder=decoder), source, stage.advance, measure)
+    stage = _Stage(on_step, f"{tokenizer.space.model}, {tokenizer.decoder_name}: {name}", len(source.keys))
+    evaluation = evaluate(tokenizer, source, stage.advance, measure, grids)
     if evaluation.skipped:
         bad = evaluation.skipped[0]
         raise DataError(f"{bad.key} of {name} cannot be read, and a report is of whole sets: {bad.reason}")

@@ -4,8 +4,8 @@ Shapes: N latents, D code dim, K codebook size.
 
 The codes are a pure function of latents and codebook. One matrix product in float32 finds the winner and the
 runner-up of every row; where their margin is within a bound on the product's rounding error, that row is
-settled in float64, by sums in a fixed order, and the lowest index wins a tie. So it does not matter how a
-matrix product orders its sums, which depends on shapes, threads and hardware.
+settled in float64 among all codes within it, by sums in a fixed order, and the lowest index wins a tie. So it
+does not matter how a matrix product orders its sums, which depends on shapes, threads and hardware.
 """
 
 import torch
@@ -35,24 +35,24 @@ def nearest_codes(latents: Tensor, codebook: Tensor) -> Tensor:
             # D products, D + 1 sums and the bias's own error, for each of the two scores
             bound = (codebook.shape[1] + 2) * eps * (part.norm(dim=1) + largest) * largest
             unsettled = (best - runners_up <= bound).nonzero()[:, 0]
-            if len(unsettled):
-                winners[unsettled] = _nearest_codes_float64(part[unsettled], codebook)
+            # a quarter of the rows at a time: the indices of a candidate take the memory of four scores
+            for few in torch.split(unsettled, max(1, rows // 4)):
+                candidates = best[few, None] - scores[few] <= bound[few, None]
+                candidates.scatter_(1, winners[few, None], True)
+                winners[few] = _nearest_candidates_float64(part[few], codebook, candidates)
             out.copy_(winners)
     return codes
 
 
-def _nearest_codes_float64(latents: Tensor, codebook: Tensor) -> Tensor:
-    vectors = codebook.double()
-    indices = torch.arange(len(codebook), device=codebook.device)
-    codes = []
-    rows = max(1, SCORES_AT_ONCE // 2 // len(codebook))
-    for part in torch.split(latents.double(), rows):
-        distances = torch.zeros(len(part), len(codebook), dtype=torch.float64, device=codebook.device)
-        for d in range(codebook.shape[1]):
-            distances += (part[:, d, None] - vectors[:, d]).square()
-        nearest = distances == distances.amin(1, keepdim=True)
-        codes.append(torch.where(nearest, indices, len(codebook)).amin(1))
-    return torch.cat(codes)
+def _nearest_candidates_float64(latents: Tensor, codebook: Tensor, candidates: Tensor) -> Tensor:
+    """Index of the nearest of every row's candidates: (N, D), (K, D) and (N, K) bool -> (N,) int64."""
+    rows, codes = candidates.nonzero(as_tuple=True)
+    distances = torch.zeros(len(rows), dtype=torch.float64, device=codebook.device)
+    for d in range(codebook.shape[1]):
+        distances += (latents[rows, d].double() - codebook[codes, d].double()).square()
+    smallest = distances.new_full((len(latents),), torch.inf).scatter_reduce_(0, rows, distances, "amin")
+    nearest = torch.where(distances == smallest[rows], codes, len(codebook))
+    return codes.new_full((len(latents),), len(codebook)).scatter_reduce_(0, rows, nearest, "amin")
 
 
 @torch.no_grad()

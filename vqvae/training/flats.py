@@ -5,28 +5,10 @@ not flat in what comes back is the decoder's own pattern. So one costs next to n
 Shapes: B batch, H W image height and width, f downsample factor.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor, nn
-
-from vqvae.model.blocks import Conv
+from torch import Tensor
 
 GREYS = 0.25  # share of the images that are grey, which random colours hardly ever are
-
-
-@contextmanager
-def closed_plane(model: nn.Module) -> Iterator[None]:
-    """Meanwhile the convolutions of a model pad circularly, as on a plane whose opposite edges meet."""
-    convolutions = [module for module in model.modules() if isinstance(module, Conv)]
-    for convolution in convolutions:
-        convolution.padding_mode = "circular"
-    try:
-        yield
-    finally:
-        for convolution in convolutions:
-            convolution.padding_mode = "zeros"
 
 
 def flat_images(num_images: int, side: int, generator: torch.Generator) -> Tensor:

@@ -5,6 +5,7 @@ import pytest
 from vqvae.checkpoint import load_card
 from vqvae.code_grid import CodeGrid, CodeSpace
 from vqvae.formats import save_codes
+from vqvae.model.cost import cost_of_encoder
 
 SPACE = CodeSpace("m", "ab" * 32, codebook_size=16, downsample_factor=8)
 
@@ -51,12 +52,14 @@ def test_model_as_json_holds_its_card_and_what_follows_from_its_tensors(vqvae, w
     card = load_card(weights / "tiny")
     assert facts["fingerprint"] == card.fingerprint
     assert facts["training_data"] == card.training_data
-    # a code's own 8 pixels, and on either side one cell for each 3x3: two of 8 pixels, three of 4
-    assert facts["encoder"]["receptive_field_pixels"] == 8 + 2 * (2 * 8 + 3 * 4)
-    # convolutions as (channels in, channels out, area)
-    convs = [(48, 8, 9), (8, 8, 9), (8, 8, 9), (32, 12, 1), (12, 12, 9), (12, 12, 9), (12, 4, 1)]
-    assert facts["encoder"]["parameters"] == sum(i * o * area + o for i, o, area in convs)
+    cost = cost_of_encoder(card.encoder, card.quantizer.codebook_dim)
+    assert facts["encoder"] == {
+        "parameters": cost.parameters,
+        "gflop": cost.gflop,
+        "receptive_field_pixels": cost.receptive_field,
+    }
     assert set(facts["decoders"]) == {"faithful"}
+    assert facts["decoders"]["faithful"]["digest"] == card.decoders["faithful"].digest
 
 
 def test_json_is_one_object_a_line(vqvae, codes):

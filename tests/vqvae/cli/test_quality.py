@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vqvae.checkpoint import load_card
+from vqvae.checkpoint import load_card, load_model, save_model
 from vqvae.cli.quality import quality
 from vqvae.pixels import encode_image
-from vqvae.quality import HEADS, make_report
+from vqvae.quality import make_report
 from vqvae.quality.patches import NUM_PATCHES
+from vqvae.quality.set_tables import HEADS
 from vqvae.sources import open_source
 
 FILES = ["contact_sheet.png", "quality.json", "quality.md", "rate_distortion.png"]
@@ -61,7 +62,7 @@ def test_report_is_written_in_four_files_and_printed(vqvae, bench, weights, tmp_
     assert lines[0] == "a[b], 1 image"
     assert any(all(head in line for head in HEADS[1:]) for line in lines)
     assert any(line.startswith("tiny, faithful") and f" {figures.psnr:.2f} " in line for line in lines)
-    assert lines[-1] == "quality.json, quality.md, rate_distortion.png, contact_sheet.png are in new/figures"
+    assert lines[-1] == "quality.json, quality.md and pictures are in new/figures"
 
 
 def test_stages_are_told_on_stderr(vqvae, bench):
@@ -69,6 +70,7 @@ def test_stages_are_told_on_stderr(vqvae, bench):
         "quality", "bench", "photos", "-m", "tiny", "-o", "out", "--patches", "200", "--codes", "100"
     ).err.splitlines()
     assert told == [
+        "tiny: flat grounds and text",
         "patches of 8x8 from the photographs",
         "k-means, 64 of 8x8",
         "tiny, faithful: a[b]",
@@ -82,16 +84,54 @@ def test_stages_are_told_on_stderr(vqvae, bench):
 def test_figures_go_into_marked_blocks_and_into_the_cards(vqvae, bench, weights, tmp_path):
     shutil.copytree(weights / "tiny", tmp_path / "models/tiny")
     page = tmp_path / "page.md"
-    page.write_text("<!-- quality: a[b], tiny -->\n<!-- end -->\n")
+    page.write_text(
+        "<!-- quality: a[b], tiny -->\n<!-- end -->\n<!-- quality: model, tiny -->\n<!-- end -->\n"
+    )
     options = ["-m", "models", "-o", "out", "--patches", "200", "--codes", "100"]
     assert vqvae("quality", "bench", "photos", *options, "--into", page, "--record").code == 0
     (table,) = json.loads((tmp_path / "out/quality.json").read_text())["sets"]
     psnr = table["models"][0]["decoders"]["faithful"]["psnr"]
     assert f" {psnr:.2f} " in page.read_text()
+    assert "| codes | K = 64, " in page.read_text()
     figures = load_card(tmp_path / "models/tiny").figures
     assert figures["a[b]"]["psnr"] == psnr
     assert figures["held_out_codes"]["num_codes"] >= 100
+    assert figures["appearance"]["greys"]["num_images"] == 32
     assert "a[b]" not in load_card(weights / "tiny").figures
+
+
+def test_record_draws_the_faults_beside_the_card_and_keeps_what_shows_more(vqvae, bench, weights, tmp_path):
+    shutil.copytree(weights / "tiny", tmp_path / "models/tiny")
+    other = load_model(weights / "other")
+    save_model(
+        tmp_path / "first",
+        name="tiny",
+        encoder=other.encoder,
+        quantizer=other.quantizer,
+        decoders={"faithful": other.decoder},
+    )
+    options = ["-m", "models", "-o", "out", "--patches", "200", "--codes", "100", "--record"]
+    faults = tmp_path / "models/tiny/figures/faults.png"
+    assert vqvae("quality", "bench", "photos", *options, "--before", "first").code == 0
+    with_before = faults.read_bytes()
+    ended = vqvae("quality", "bench", "photos", *options)
+    assert ended.code == 0
+    assert "models/tiny/figures/faults.png is kept, for it shows earlier weights as well" in ended.out
+    assert faults.read_bytes() == with_before
+    assert not faults.with_name("decoders.png").exists()  # it has one
+
+
+def test_earlier_weights_of_another_name_are_refused_before_any_work(vqvae, bench, weights):
+    ended = vqvae("quality", "bench", "photos", "-m", "tiny", "--before", weights / "other")
+    assert ended.code == 2
+    assert "holds other, which is none of the models that are measured: tiny" in ended.err
+
+
+def test_a_block_for_what_is_not_measured_is_told_before_the_work(vqvae, bench, tmp_path):
+    (tmp_path / "page.md").write_text("<!-- quality: kodak -->\n<!-- end -->\n")
+    ended = vqvae("quality", "bench", "photos", "-m", "tiny", "-o", "out", "--into", "page.md")
+    assert (ended.code, ended.out) == (2, "")
+    assert "<!-- quality: kodak --> asks for what is not measured; there are a[b] and model" in ended.err
 
 
 def test_a_document_that_is_not_there_is_told_before_the_work(vqvae, bench):

@@ -1,13 +1,25 @@
 """Small sets of real photographs, a model with two decoders, and the report on them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vqvae.checkpoint import load_model, save_model
+from vqvae.model.cost import Cost
 from vqvae.pixels import RGB8, decode_image, encode_image
 from vqvae.quality import Report, make_report
-from vqvae.quality.figures import CodecFigures, CodeUse, DecoderFigures, Figures, ModelFigures, SetFigures
+from vqvae.quality.figures import (
+    Appearance,
+    CodecFigures,
+    CodeUse,
+    DecoderFacts,
+    DecoderFigures,
+    Figures,
+    FlatFigures,
+    ModelFacts,
+    ModelFigures,
+    SetFigures,
+)
 from vqvae.sources import Source, open_source
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -45,24 +57,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_decoders(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model `tiny` with the decoder of `other` as a second one, `vivid`."""
-    tiny, other = load_model(weights / "tiny"), load_model(weights / "other")
-    assert tiny.encoder is not None
-    assert tiny.decoder is not None
-    assert other.decoder is not None
-    folder = tmp_path_factory.mktemp("models") / "two"
-    save_model(
-        folder,
-        name="two",
-        encoder=tiny.encoder,
-        quantizer=tiny.quantizer,
-        decoders={"faithful": tiny.decoder, "vivid": other.decoder},
-    )
-    return folder
-
-
-@pytest.fixture(scope="session")
 def steps() -> list[tuple[str, int, int]]:
     """What `report` told of its progress."""
     return []
@@ -85,7 +79,10 @@ def report(
 
 @pytest.fixture
 def by_hand() -> Report:
-    """One set, one model of two decoders, and two codecs, of which one cannot make files that small."""
+    """One set of one model of two decoders and two codecs, one of which cannot make files that small.
+
+    A second model has been measured on no set.
+    """
     model = ModelFigures(
         model="photo-f8",
         fingerprint="ab" * 32,
@@ -106,5 +103,29 @@ def by_hand() -> Report:
             "AVIF": CodecFigures(0.186, 28.5, 0.8, 0.95, num_over=0),
         },
     )
+    flats = FlatFigures(32, 1.24, 3.96, 0.388, {"4": 0.1, "8": 0.402})
+    colours = replace(flats, num_images=64)
+    looks = {
+        "faithful": Appearance(flats, colours, {"11": 0.5, "24": 0.971}),
+        "vivid": Appearance(replace(flats, mean_error=5), colours, {"11": None, "24": None}),
+    }
+    facts = ModelFacts(
+        model="photo-f8",
+        fingerprint="ab" * 32,
+        codebook_size=4096,
+        codebook_dim=8,
+        downsample_factor=8,
+        pixels_version=1,
+        stored_bytes=14_979_550,
+        encoder=Cost(2_844_296, 7.97, 96),
+        decoders={name: DecoderFacts(Cost(4_610_059, 15.26, 20), look) for name, look in looks.items()},
+    )
     use = CodeUse("photo-f8", "ab" * 32, num_codes=1048576, usage=0.99512, perplexity=2222.2)
-    return Report({"Python": "3.11", "threads": "2"}, 1000, (SetFigures("kodak", 24, (model,), {}),), (use,))
+    return Report(
+        machine={"Python": "3.11", "threads": "2"},
+        num_patches=1000,
+        sets=(SetFigures("kodak", 24, (model,), {}),),
+        code_use=(use, replace(use, model="photo-f16")),
+        models=(facts, replace(facts, model="photo-f16")),
+        page_read={"11": 0.99, "24": 1.0},
+    )

@@ -11,6 +11,7 @@ from vqvae.perceptual import perceptual_distance
 from vqvae.pixels import decode_image
 from vqvae.quality import make_report
 from vqvae.quality.codecs import CODECS, JPEG, JPEG_2000, WEBP, CodedImage, pixels_of
+from vqvae.quality.facts import model_facts
 from vqvae.sources import open_source
 from vqvae.tokenizer import Tokenizer
 
@@ -44,6 +45,25 @@ def test_every_decoder_has_its_perceptual_distances(report, bench, two_decoders)
         x_hat = np.asarray(Tokenizer.load(two_decoders, decoder=decoder).reconstruct(rgb))
         assert figures.st_lpips == perceptual_distance(rgb, x_hat, "st-lpips")
         assert figures.efficientnet_lite0 == perceptual_distance(rgb, x_hat, "efficientnet-lite0")
+
+
+def test_an_image_is_encoded_once_for_all_decoders(monkeypatch, bench, two_decoders, photographs):
+    encoded = []
+    encode_rgb8 = Tokenizer.encode_rgb8
+
+    def watched(tokenizer, rgb):
+        encoded.append(rgb.shape)
+        return encode_rgb8(tokenizer, rgb)
+
+    monkeypatch.setattr(Tokenizer, "encode_rgb8", watched)
+    small = {"small": open_source(bench / "small")}
+    make_report([two_decoders], small, photographs, num_patches=100, num_codes=1)
+    assert encoded.count((60, 91, 3)) == 1
+
+
+def test_models_have_their_facts(report, two_decoders, weights):
+    assert report.models == (model_facts(two_decoders), model_facts(weights / "other"))
+    assert set(report.page_read) == set(report.models[0].decoders["vivid"].appearance.text_read)
 
 
 def test_sets_and_models_keep_their_order(report, two_decoders, weights):
@@ -111,13 +131,16 @@ def test_figures_that_are_not_defined_are_none(report):
 
 def test_json_holds_it_all(report):
     data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert set(data) == {"machine", "num_patches", "sets", "code_use"}
+    assert set(data) == {"machine", "num_patches", "sets", "code_use", "models", "page_read"}
     model = data["sets"][0]["models"][0]
     assert set(model) == {
         *("model", "fingerprint", "codebook_size", "downsample_factor", "bits_per_pixel"),
         *("entropy_bits_per_pixel", "num_codes", "usage", "perplexity", "decoders", "floor", "codecs"),
     }
     assert set(model["codecs"]["AVIF"]) == {"bits_per_pixel", "psnr", "ssim", "ms_ssim", "num_over"}
+    facts = data["models"][0]
+    assert set(facts["decoders"]["vivid"]) == {"cost", "appearance"}
+    assert set(facts["decoders"]["vivid"]["cost"]) == {"parameters", "gflop", "receptive_field"}
     assert set(data["sets"][0]["curves"]["AVIF"][0]) == {
         "bits_per_pixel",
         "psnr",
@@ -128,7 +151,7 @@ def test_json_holds_it_all(report):
 
 
 def test_machine_names_what_figures_depend_on(report):
-    assert {"Python", "torch", "Pillow", "processor", "threads"} < set(report.machine)
+    assert {"Python", "torch", "Pillow", "tesseract", "processor", "threads"} < set(report.machine)
     assert set(report.machine) > {codec.name for codec in CODECS}
     assert all(report.machine.values())
 
@@ -137,6 +160,7 @@ def test_equal_inputs_give_equal_figures(bench, two_decoders, photographs, repor
     small = {"small": open_source(bench / "small")}
     again = make_report([two_decoders], small, photographs, num_patches=2000)
     assert again.sets[0].models[0] == report.sets[1].models[0]
+    assert (again.models[0], again.page_read) == (report.models[0], report.page_read)
 
 
 def test_every_stage_is_told_from_nothing_done_to_all(report, steps):
@@ -144,6 +168,7 @@ def test_every_stage_is_told_from_nothing_done_to_all(report, steps):
     for doing, done, total in steps:
         stages.setdefault(doing, []).append((done, total))
     assert "two, vivid: large" in stages
+    assert stages["two: flat grounds and text"][-1] == (2, 2)  # decoders
     assert "JPEG, WebP, JPEG 2000, AVIF: small" in stages
     for told in stages.values():
         total = told[0][1]
