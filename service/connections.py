@@ -1,11 +1,13 @@
 """Connections: uvicorn's HTTP/1.1, and the deadlines and limits that it lacks.
 
 A client that is slow to send its headers, goes on with a body that was refused, or does not take its answer
-is let go; what is not HTTP gets a problem as its answer, like everything else that is wrong.
+is let go; what is not HTTP gets a problem as its answer, like everything else that is wrong. A request whose
+target is a whole URL is one for its path (RFC 9112, 3.2.2).
 """
 
 import asyncio
 import logging
+import re
 import sys
 from typing import Any, Literal
 from uuid import uuid4
@@ -22,12 +24,32 @@ logger = logging.getLogger("service.access")
 LINGER_S = 5.0  # for an answer to be read by a client that still sends, and for the last bytes of it
 PIECE_BYTES = 4096  # of headers at one time, for h11 holds only what is not yet whole to its limit
 
+_URL = re.compile(rb"https?://([^/?]+)(/[^?]*)?(\?.*)?", re.IGNORECASE)
+
+
+class _Events(h11.Connection):
+    """What h11 makes of the bytes, with targets as paths."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next one."""
+        event = super().next_event()
+        if not (isinstance(event, h11.Request) and (url := _URL.fullmatch(event.target))):
+            return event
+        host, path, query = url.groups(b"")
+        return h11.Request(
+            method=event.method,
+            target=(path or b"/") + query,
+            headers=[(b"host", host), *(header for header in event.headers if header[0] != b"host")],
+            http_version=event.http_version,
+        )
+
 
 class Connection(H11Protocol):
     """One connection, with one request at a time."""
 
     def __init__(self, *, settings: Settings, telemetry: Telemetry, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
+        self.conn = _Events(h11.SERVER, settings.header_bytes)
         self._settings, self._telemetry = settings, telemetry
         self._waiting_for: Literal["headers", "end of body"] | None = None
         self._deadline: asyncio.TimerHandle | None = None

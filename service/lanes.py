@@ -6,7 +6,9 @@ all ran at once and each the slower for it: the next tile is that of the request
 one soonest under such sharing (weighted fair queueing: Demers, Keshav and Shenker, 1989).
 
 So a small image waits for a tile, however many large ones there are, and no flood of small ones keeps a large
-one from its half. A lane that is empty leaves its part to the other.
+one from its half. A lane that is empty leaves its part to the other; who comes to it then, and so each image
+of a batch, which come one by one, waits for no more than the tile that is being run (start-time fair
+queueing: Goyal, Vin and Cheng, 1996).
 """
 
 import heapq
@@ -47,6 +49,7 @@ class Lanes(Generic[T]):
         self._small: _Lane[T] = _Lane()
         self._large: _Lane[T] = _Lane()
         self._shared = 0.0  # megapixels of one that has shared the large lane from the start
+        self._now = 0.0  # what the lane whose tile was taken last had been given before it
         self._ties = itertools.count()
 
     def __len__(self) -> int:
@@ -71,7 +74,7 @@ class Lanes(Generic[T]):
             party.turn = max(party.turn, self._shared) + tile
             lane, key = self._large, party.turn
         if not lane.heap:  # what it left to the other lane is not owed to it
-            lane.given = max(self._small.given, self._large.given)
+            lane.given = max(lane.given, self._now)
         heapq.heappush(lane.heap, (key, next(self._ties), tile, thing))
 
     def take(self) -> T:
@@ -80,6 +83,7 @@ class Lanes(Generic[T]):
         lane = self._small if small_next else self._large
         num_waiting = len(lane.heap)
         _, _, tile, thing = heapq.heappop(lane.heap)
+        self._now = lane.given
         lane.given += tile
         if lane is self._large:
             self._shared += tile / num_waiting

@@ -32,6 +32,8 @@ PROBE_AFTER_S = 2.0  # without a finished tile the worker tries itself: twice be
 STALE_AFTER_S = 5.0  # without a finished tile readiness is not believed any more
 STUCK_AFTER_S = 60.0  # without a finished tile only a restart will help
 
+FOR_SMALL = 1 / 16  # of the queue: room that large requests together leave to small ones
+
 
 class Job(Protocol[T_co]):
     """Work in tiles, each to be run once, one at a time; then it has a result."""
@@ -175,12 +177,13 @@ class Scheduler:
                 actual=round(megapixels, 6),
             )
         wanted = self._admitted_megapixels + megapixels
+        room = self._room_for(megapixels)
         rate = self._recent_megapixels / self._recent_s
-        if wanted > capacity:
-            wait_s = max(1, math.ceil((wanted - capacity) / rate))
+        if wanted > room:
+            wait_s = max(1, math.ceil((wanted - room) / rate))
             raise Overloaded(
                 f"the queue is full; there should be room in {wait_s} s",
-                limit=capacity,
+                limit=room,
                 actual=round(wanted, 6),
                 retry_after_s=wait_s,
             )
@@ -199,6 +202,13 @@ class Scheduler:
             yield place
         finally:
             self._places.remove(place)
+
+    def _room_for(self, megapixels: float) -> float:
+        """Of the queue: all of it for a small request, and for a large one that is the only large one."""
+        is_small = self._lanes.is_small
+        if is_small(megapixels) or all(is_small(place.megapixels) for place in self._places):
+            return self.queue_megapixels
+        return (1 - FOR_SMALL) * self.queue_megapixels
 
     def enqueue(self, task: _Task) -> None:
         """Put a task among the waiting; Unavailable once the worker has stopped."""

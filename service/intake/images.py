@@ -1,5 +1,6 @@
 """Images in a body, in three forms: an image file itself, multipart/form-data, or JSON with base64."""
 
+import asyncio
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,15 +27,18 @@ class Upload:
     num_pixels: int  # by its header
 
 
-def read_images(
+async def read_images(
     body: bytes, content_type: str, settings: Settings, headers: UnpackingPool
 ) -> list[Upload | Problem]:
     """The images of a body; what the bytes are counts for more than what `content_type` says.
 
-    Raises UnsupportedType, Malformed, BadRequest or TooLarge.
+    Raises UnsupportedType, Malformed, BadRequest or TooLarge. Of its files one at a time waits for a look at
+    its header: so a request of one image passes those of many.
     """
-    files = _files(body, content_type, settings.images_per_request)
-    uploads = [file if isinstance(file, Problem) else _upload(file, settings, headers) for file in files]
+    files = await asyncio.to_thread(_files, body, content_type, settings.images_per_request)
+    uploads = [
+        file if isinstance(file, Problem) else await _upload(file, settings, headers) for file in files
+    ]
     limits.check_request(
         (upload.num_pixels for upload in uploads if isinstance(upload, Upload)), settings.request_megapixels
     )
@@ -132,19 +136,19 @@ def _from_base64(text: str, where: str) -> bytes | Problem:
         return BadRequest(f"{where}: not valid base64 (standard alphabet, padded, no white space)")
 
 
-def _upload(data: bytes, settings: Settings, headers: UnpackingPool) -> Upload | Problem:
+async def _upload(data: bytes, settings: Settings, headers: UnpackingPool) -> Upload | Problem:
     try:
-        num_pixels = _num_pixels(data, headers)
+        num_pixels = await _num_pixels(data, headers)
         limits.check_image(num_pixels, settings.image_megapixels)
     except (VqvaeError, Problem) as error:
         return as_problem(error)
     return Upload(data, num_pixels)
 
 
-def _num_pixels(data: bytes, headers: UnpackingPool) -> int:
+async def _num_pixels(data: bytes, headers: UnpackingPool) -> int:
     """Pixels by the header alone: `decode_image` looks at it before it unpacks, and here none are allowed."""
     try:
-        headers.submit(data, max_pixels=0).result()
+        await asyncio.wrap_future(headers.submit(data, max_pixels=0))
     except LimitError as error:
         return error.actual
     raise ImageError("the image has no pixels")

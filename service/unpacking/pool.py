@@ -5,20 +5,24 @@ killed for another reason; a file that takes too long is not. Either way no othe
 """
 
 import logging
-import multiprocessing
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import Pipe
 from queue import Empty, SimpleQueue
+from subprocess import DEVNULL, Popen
 from typing import Any
 
 import numpy as np
 import orjson
 
 from service.errors import Unavailable
-from service.unpacking.process import READY, serve
+from service.settings import library_paths
+from service.unpacking.process import READY
 from vqvae.errors import ImageError, LimitError, UnsupportedImageError, VqvaeError
 from vqvae.pixels import RGB8
 
@@ -29,10 +33,9 @@ START_S = 30.0  # a process takes a third of one
 LOOK_S = 0.5  # between an idle thread's looks at its process
 MAX_ANSWER_BYTES = 10_000  # but for the pixels
 
-_ERRORS = {cls.__name__: cls for cls in (ImageError, UnsupportedImageError)}
+INSIDE = "service.unpacking.process"
 
-# Not fork, for there are threads; not forkserver, which needs a disk that can be written on.
-_context = multiprocessing.get_context("spawn")
+_ERRORS = {cls.__name__: cls for cls in (ImageError, UnsupportedImageError)}
 
 
 class UnpackingPool:
@@ -105,10 +108,11 @@ class _Unpacker(threading.Thread):
         self.is_well = False
 
     def begin_process(self) -> None:
-        pipe, inner = _context.Pipe()
-        process = _context.Process(target=serve, args=(inner, self._memory_bytes), daemon=True)
-        try:
-            process.start()
+        pipe, inner = Pipe()
+        python = [sys.executable, "-B", "-P"]  # it writes nothing, and finds modules where we do
+        command = [*python, "-m", INSIDE, str(inner.fileno()), str(self._memory_bytes)]
+        try:  # not with multiprocessing, whose processes get all of our environment
+            process = Popen(command, env=_environment(), stdin=DEVNULL, pass_fds=[inner.fileno()])
         except OSError:
             pipe.close()
             raise
@@ -142,7 +146,7 @@ class _Unpacker(threading.Thread):
                     file.rgb.set_exception(error)
 
     def _look_after_process(self) -> None:
-        if not (self.is_well and self._process.is_alive()):
+        if not self.is_well or self._process.poll() is not None:
             self._replace_process()
 
     def _unpack(self, file: _File) -> RGB8:
@@ -192,8 +196,13 @@ class _Unpacker(threading.Thread):
     def _end_process(self) -> None:
         self.is_well = False
         self._process.kill()
-        self._process.join()
+        self._process.wait()
         self._pipe.close()
+
+
+def _environment() -> dict[str, str]:
+    """All that a process gets of ours: where its modules are. Keys and tokens stay here."""
+    return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path), **library_paths()}
 
 
 class _ProcessEnded(Exception):  # noqa: N818 - said to the next function, and to nobody else

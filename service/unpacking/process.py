@@ -1,5 +1,7 @@
 """The inside of an unpacking process: files come in through a pipe, pixels or an error go back.
 
+`python -m service.unpacking.process FD BYTES`: the pipe, open under that number, and the limit of memory.
+
 A file is two messages, the most pixels that it may have (eight bytes, little-endian) and its bytes. An answer
 is JSON, {"height", "width"} or {"error", "message", "limit", "actual"}, and after the former the pixels.
 """
@@ -19,6 +21,11 @@ from vqvae.errors import ImageError, LimitError
 from vqvae.pixels import decode_image
 
 READY = b"ready"
+
+
+def main() -> None:
+    """Serve as the command line says."""
+    serve(Connection(int(sys.argv[1])), int(sys.argv[2]))
 
 
 def serve(pipe: Connection, memory_bytes: int) -> None:
@@ -55,3 +62,7 @@ def _forgo(memory_bytes: int) -> None:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
         most = pages * resource.getpagesize() + memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+if __name__ == "__main__":
+    main()

@@ -141,6 +141,37 @@ def test_what_is_not_http_is_400(connect, sent):
     only_problem(read_to_end(connection), 400, "malformed")
 
 
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        (b"http://other:80/livez", b"/livez"),
+        (b"HTTPS://other/v1/models/tiny?a=b", b"/v1/models/tiny?a=b"),
+        (b"http://other/livez/no%3Fthing", b"/livez/no%3Fthing"),
+        (b"http://other", b"/"),
+        (b"http://other?a=b", b"/?a=b"),
+    ],
+)
+def test_a_whole_url_is_asked_for_as_its_path_is(connect, url, path):
+    connection = connect()
+    for target in url, path:
+        connection.sendall(b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    (status, _, body), (status_of_path, _, body_of_path) = answers_in(read_to_end(connection))
+    assert status == status_of_path
+    if status == 200:
+        assert body == body_of_path
+    assert (status == 404) == (b"no" in path)
+
+
+def test_a_whole_url_takes_a_body_and_options_and_is_logged_as_its_path(strict, connect, small):
+    connection = connect()
+    head = b"POST http://other/v1/encode?encoding=base64 HTTP/1.1\r\n" + HOST + b"X-Request-ID: whole-url\r\n"
+    connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(small) + small)
+    ((status, _, body),) = answers_in(read_to_end(connection))
+    assert status == 200
+    assert b"codes_b64" in body
+    assert "whole-url POST /v1/encode 200 " in strict.log.read_text()
+
+
 def test_pipelined_requests_are_answered_in_order(connect, small):
     post = b"POST /v1/encode?encoding=base64 HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (
         HOST,

@@ -102,6 +102,16 @@ def test_a_lane_that_was_empty_is_not_owed_anything(crowd):
     assert 9 <= served.count("large") <= 11
 
 
+def test_each_image_of_a_batch_waits_for_one_tile_of_a_flood_of_small_ones(crowd):
+    batch = Request(next(crowd.numbers), megapixels=8)
+    for i in range(10):
+        crowd.come(i, 1)
+    for _ in range(8):
+        crowd.serve()  # one that was waiting, while the batch's next image is unpacked
+        crowd.lanes.put("image", batch, 0.25)
+        assert crowd.lanes.take() == "image"
+
+
 def test_what_is_ahead_is_what_the_own_lane_does_before(crowd):
     others = [0.5, 2, 3, 100]
     assert crowd.lanes.ahead(1, others) == 2.5  # the small ones, whole

@@ -57,6 +57,16 @@ def test_every_request_has_a_line_in_the_log_without_its_query(service):
     assert "secret" not in line
 
 
+def test_no_child_process_is_given_the_keys(start_service):
+    service = start_service(api_keys="a-secret-key")
+    process = Path(f"/proc/{service.process.pid}")
+    children = " ".join(file.read_text() for file in process.glob("task/*/children")).split()
+    assert len(children) == 3  # two for headers, one for pixels
+    assert b"a-secret-key" in (process / "environ").read_bytes()
+    for child in children:
+        assert b"a-secret-key" not in Path(f"/proc/{child}/environ").read_bytes()
+
+
 def test_the_log_comes_as_json_where_that_is_wanted(start_service, png):
     service = start_service(log="json")
     service.client.post("/v1/encode?encoding=base64", content=png, headers={"x-request-id": "an-id"})

@@ -103,6 +103,19 @@ async def test_a_job_is_run_tile_by_tile_in_the_workers_thread_and_gives_its_res
     assert set(threads) == {"model-worker"}
 
 
+async def test_several_large_requests_leave_the_last_of_the_queue_to_small_ones(make_scheduler):
+    scheduler = make_scheduler(queue_megapixels=16)
+    with scheduler.admit(5, 1000), scheduler.admit(5, 1000), scheduler.admit(5, 1000):
+        with pytest.raises(Overloaded) as refused, scheduler.admit(3, 1000):
+            pass
+        assert (refused.value.limit, refused.value.actual) == (15, 18)
+        with scheduler.admit(1, 1000), pytest.raises(Overloaded) as refused, scheduler.admit(1, 1000):
+            pass
+        assert (refused.value.limit, refused.value.actual) == (16, 17)
+    with scheduler.admit(16, 1000):  # the only large one may have it all
+        assert scheduler.health.queue_megapixels == 16
+
+
 async def test_a_small_job_passes_a_large_one(make_scheduler):
     scheduler, log = make_scheduler(), []
     gate, held = await hold_worker(scheduler)
@@ -164,14 +177,14 @@ async def test_one_place_runs_jobs_one_after_another_and_adds_up_its_times(make_
 
 async def test_admission_counts_megapixels_until_the_place_is_left(make_scheduler):
     scheduler = make_scheduler(queue_megapixels=10)
-    with scheduler.admit(6, 60):
-        with scheduler.admit(4, 60):
+    with scheduler.admit(8, 60):
+        with scheduler.admit(2, 60):
             assert scheduler.health.queue_megapixels == 10
             with pytest.raises(Overloaded) as refused, scheduler.admit(0.5, 60):
                 pass
             assert (refused.value.limit, refused.value.actual) == (10, 10.5)
             assert refused.value.headers["Retry-After"] == "1"
-        assert scheduler.health.queue_megapixels == 6
+        assert scheduler.health.queue_megapixels == 8
     assert (scheduler.health.queue_megapixels, scheduler.health.num_requests) == (0, 0)
 
 
@@ -191,9 +204,9 @@ async def test_retry_after_follows_the_measured_rate(make_scheduler):
 
     for _ in range(200):  # far more than the average remembers
         await submit(scheduler, TwoSecondsAMegapixel(), megapixels=1, seconds=1e9)
-    with scheduler.admit(10, 60), pytest.raises(Overloaded) as refused, scheduler.admit(4, 60):
+    with scheduler.admit(10, 60), pytest.raises(Overloaded) as refused, scheduler.admit(2, 60):
         pass
-    assert refused.value.headers["Retry-After"] == "8"  # 4 megapixels too many
+    assert refused.value.headers["Retry-After"] == "4"  # 2 megapixels too many
 
 
 async def test_a_deadline_that_passed_in_the_queue_drops_the_work(make_scheduler):

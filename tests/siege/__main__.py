@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 from faults import faults
-from fuzz import SMALL, fuzz
+from fuzz import fuzz
 from load import load
 from pydantic import ValidationError
-from report import Claim, Report, check_blocks, fill_block, machine
+from report import Report, check_blocks, fill_block
 from rich.console import Console
 from soak import soak
 
@@ -49,7 +49,7 @@ def run_fuzz(
 ) -> None:
     """Damaged bodies, for the service and for each of its readers."""
     settings = _settings(given)
-    _run({"fuzz": lambda: _fuzz(cases, settings, seed)}, into)
+    _run({"fuzz": lambda: fuzz(cases, settings, seed)}, into)
 
 
 @app.command(name="load")
@@ -91,17 +91,12 @@ def run_all(
     """One after another, each also where an earlier one did not hold."""
     settings = _settings(given)
     parts: dict[str, Callable[[], Report]] = {
-        "fuzz": lambda: _fuzz(cases, settings, seed),
+        "fuzz": lambda: fuzz(cases, settings, seed),
         "load": lambda: load(seconds, settings, seed),
         "faults": lambda: faults(seconds, settings, seed),
         "soak": lambda: soak(minutes, settings, seed),
     }
     _run(parts, into)
-
-
-def _fuzz(cases: int, settings: Mapping[str, str], seed: int) -> Report:
-    claims = [Claim(*row) for row in fuzz(cases, settings, seed)]
-    return Report("fuzz", claims, [machine({**SMALL, **settings})])
 
 
 def _settings(given: Sequence[str] | None) -> dict[str, str]:

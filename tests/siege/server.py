@@ -18,6 +18,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.settings import PREFIX, Settings
+from service.unpacking.pool import INSIDE as UNPACKING
 
 ROOT = Path(__file__).parents[2]
 SERVICE = (sys.executable, "-m", "service")
@@ -94,7 +95,7 @@ class Server:
     @property
     def unpacking_processes(self) -> list[int]:
         """Process ids of those that look at image files, be it at headers or pixels."""
-        return [pid for pid in self._children if b"multiprocessing.spawn" in _read(pid, "cmdline")]
+        return [pid for pid in self._children if UNPACKING.encode() in _read(pid, "cmdline")]
 
     @property
     def resident_bytes(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import base64
 import re
 import threading
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from vqvae.pixels import encode_image
 
 pytestmark = pytest.mark.anyio
 SOON_S = 10
+AS_JSON = {"Accept": "application/json"}
 
 
 class Held:
@@ -132,12 +134,14 @@ async def test_the_deadline_ends_all_images_of_a_request_together(in_process, he
         model.release()
 
 
-async def test_a_client_that_leaves_frees_its_place_and_its_tiles_are_dropped(in_process, held):
-    async with in_process() as (client, app):
-        model = await held(app)
+@pytest.fixture
+def leaving_client():
+    """Asks an application; gives the request's task, what makes its client leave, and what is sent to it."""
+
+    def ask(app, request):
         left = asyncio.Event()
         sent = []
-        body = [{"type": "http.request", "body": image_of(256, 512), "more_body": False}]
+        body = [{"type": "http.request", "body": request.read(), "more_body": False}]
 
         async def receive():
             if body:
@@ -150,16 +154,27 @@ async def test_a_client_that_leaves_frees_its_place_and_its_tiles_are_dropped(in
 
         scope = {
             "type": "http",
-            "method": "POST",
-            "path": "/v1/encode",
-            "query_string": b"",
-            "headers": [],
+            "method": request.method,
+            "path": request.url.path,
+            "query_string": request.url.query,
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "http_version": "1.1",
         }
-        request = asyncio.create_task(app(scope, receive, send))
+        return asyncio.create_task(app(scope, receive, send)), left.set, sent
+
+    return ask
+
+
+async def test_a_client_that_leaves_frees_its_place_and_its_tiles_are_dropped(
+    in_process, held, leaving_client
+):
+    async with in_process() as (client, app):
+        model = await held(app)
+        whole = client.build_request("POST", "/v1/encode", content=image_of(256, 512))
+        request, leave, sent = leaving_client(app, whole)
         await until(lambda: model.num_waiting == 1)
         assert health_of(app).num_requests == 1
-        left.set()
+        leave()
         await request
         assert sent[0]["status"] == 499
         assert health_of(app).num_requests == 0
@@ -277,6 +292,107 @@ async def test_images_of_one_request_are_unpacked_one_at_a_time(in_process, held
         assert model.num_waiting == 1
         model.release()
         assert (await answer).json()["counts"]["images"] == 3
+
+
+def batch_of(num_images, height=64, width=64):
+    return [("image", image_of(height, width))] * num_images
+
+
+async def test_a_batch_is_admitted_by_the_whole_of_its_work_or_refused(in_process, held, problem_of):
+    async with in_process(queue_megapixels=2) as (client, app):
+        model = await held(app)
+        accepted = [  # 32 images at 1/64 megapixel, the one batch there, the other one there and back
+            asyncio.create_task(client.post(f"/v1/{verb}", files=batch_of(32), headers=AS_JSON))
+            for verb in ("encode", "reconstruct")
+        ]
+        await until(lambda: health_of(app).num_requests == 2)
+        assert health_of(app).queue_megapixels == 1.5
+        refused = await client.post("/v1/encode", files=batch_of(33))
+        problem = problem_of(refused, 429, "overloaded")
+        assert (problem["limit"], problem["actual"]) == (2 * 15 / 16, 1.5 + 33 / 64)
+        assert int(refused.headers["retry-after"]) >= 1
+        problem = problem_of(await client.post("/v1/encode", files=batch_of(33, 256, 256)), 413, "too-large")
+        assert (problem["limit"], problem["actual"]) == (2, 33 / 16)
+        last = asyncio.create_task(client.post("/v1/encode", files=batch_of(32)))
+        await until(lambda: health_of(app).num_requests == 3)
+        assert health_of(app).queue_megapixels == 2
+        model.release()
+        for answer in *accepted, last:
+            assert (await answer).json()["counts"]["images"] == 32
+        assert health_of(app).queue_megapixels == 0
+
+
+async def test_a_batch_whose_client_leaves_is_over_at_once_with_all_its_images(
+    in_process, held, leaving_client
+):
+    async with in_process() as (client, app):
+        model = await held(app)
+        unpack = app.state.service.unpackers.submit
+        unpacked = []
+        app.state.service.unpackers.submit = lambda *args: unpacked.append(args) or unpack(*args)
+        request, leave, sent = leaving_client(
+            app, client.build_request("POST", "/v1/encode", files=batch_of(32))
+        )
+        await until(lambda: model.num_waiting == 1)
+        model.release(3)
+        await until(lambda: model.num_waiting == 4)
+        assert health_of(app).num_requests == 1
+        leave()
+        await request
+        assert sent[0]["status"] == 499
+        assert health_of(app).num_requests == health_of(app).queue_megapixels == 0
+        assert app.state.service.bodies._num_bytes == 0
+        model.release()
+        assert (await client.post("/v1/encode", content=image_of(8, 8))).status_code == 200
+        assert (model.num_run, len(unpacked)) == (5, 5)  # four of its 32, and the small one
+
+
+async def test_a_client_may_leave_while_its_images_are_looked_at(in_process, leaving_client):
+    async with in_process() as (client, app):
+        headers, never = app.state.service.headers, []
+        headers.submit = lambda *_, **__: never.append(Future()) or never[-1]
+        request, leave, sent = leaving_client(
+            app, client.build_request("POST", "/v1/encode", files=batch_of(32))
+        )
+        await until(lambda: never)
+        leave()
+        await request
+        assert sent[0]["status"] == 499
+        assert [future.cancelled() for future in never] == [True]
+        assert app.state.service.bodies._num_bytes == 0
+
+
+async def test_small_requests_pass_a_storm_of_batches(in_process, held):
+    async with in_process(tile_pixels=128, queue_megapixels=64) as (client, app):
+        model = await held(app)
+        batches = [
+            asyncio.create_task(client.post("/v1/encode", files=batch_of(32, 128, 128))) for _ in range(8)
+        ]
+        await until(lambda: health_of(app).num_requests == 8 and model.num_waiting == 1)
+        for num_small in range(1, 6):
+            small = asyncio.create_task(client.post("/v1/encode", content=image_of(8, 8)))
+            await until(lambda: health_of(app).num_requests == 9)
+            await asyncio.sleep(0.1)  # until it waits for its tile
+            model.release(2)  # the one that was begun, and its own
+            assert (await small).status_code == 200
+            await until(lambda num_small=num_small: model.num_waiting == 2 * num_small + 1)
+        assert not any(batch.done() for batch in batches)
+        model.release(100_000)
+        assert [(await batch).json()["counts"]["failed"] for batch in batches] == [0] * 8
+
+
+async def test_a_small_request_is_looked_at_after_one_image_of_each_batch(in_process):
+    async with in_process(queue_megapixels=64) as (client, app):
+        looks = []
+        app.state.service.headers.submit = lambda data, max_pixels: looks.append(data) or Future()
+        tasks = [asyncio.create_task(client.post("/v1/encode", files=batch_of(32))) for _ in range(40)]
+        await until(lambda: len(looks) == 40)
+        tasks.append(asyncio.create_task(client.post("/v1/encode", content=image_of(8, 8))))
+        await until(lambda: len(looks) == 41)
+        assert looks[-1] == image_of(8, 8)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_draining_refuses_new_requests_and_answers_accepted_ones(in_process, held, problem_of):

@@ -1,11 +1,11 @@
 """Processes that unpack images: the same pixels, and nothing that a file does reaches another one."""
 
-import multiprocessing
 import os
 import signal
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +33,10 @@ def wait_until(condition):
     raise AssertionError("it never came to be")
 
 
+def processes(pool):
+    return [unpacker._process for unpacker in pool._unpackers]
+
+
 @pytest.fixture(scope="module")
 def pool(start_pool):
     return start_pool(2)
@@ -42,13 +46,8 @@ def pool(start_pool):
 def restless(start_pool):
     """A pool of one process, the list of its replacements, and the process."""
     replaced = []
-    before = set(multiprocessing.active_children())
     pool = start_pool(1, on_replaced=lambda: replaced.append(time.monotonic()))
-
-    def process():
-        return next(child for child in multiprocessing.active_children() if child not in before)
-
-    return pool, replaced, process
+    return pool, replaced, lambda: processes(pool)[0]
 
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "image/webp"])
@@ -76,11 +75,22 @@ def test_errors_are_those_of_decode_image(pool, png):
 
 
 def test_the_processes_hold_neither_torch_nor_the_service(pool):
-    (pid, *_) = [child.pid for child in multiprocessing.active_children()]
-    mapped = open(f"/proc/{pid}/maps").read()  # noqa: SIM115
+    mapped = Path(f"/proc/{processes(pool)[0].pid}/maps").read_text()
     assert "numpy" in mapped
     assert "torch" not in mapped
     assert "pydantic" not in mapped
+
+
+def test_the_processes_get_none_of_the_environment_but_where_modules_and_libraries_are(
+    start_pool, monkeypatch
+):
+    monkeypatch.setenv("VQVAE_SERVE_API_KEYS", "a-key")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
+    (process,) = processes(start_pool(1))
+    variables = Path(f"/proc/{process.pid}/environ").read_text().rstrip("\0").split("\0")
+    given = dict(variable.split("=", 1) for variable in variables)
+    assert set(given) == {"PYTHONPATH", "LD_LIBRARY_PATH"}
+    assert given["LD_LIBRARY_PATH"] == "/nowhere"
 
 
 def test_a_file_that_takes_too_long_costs_itself_and_its_process(start_pool, png):
@@ -140,17 +150,16 @@ def test_a_process_that_ends_while_it_starts_is_replaced_again(restless, photo, 
 
 def test_a_machine_that_has_no_room_for_a_process_gets_one_later(restless, png, monkeypatch):
     pool, _, process = restless
-    start = type(process()).start
 
-    def fail(_):
+    def fail(*_, **__):
         raise BlockingIOError("no more processes")
 
-    monkeypatch.setattr(type(process()), "start", fail)
+    monkeypatch.setattr("service.unpacking.pool.Popen", fail)
     os.kill(process().pid, signal.SIGKILL)
     wait_until(lambda: pool.num_alive == 0)
     with pytest.raises(Unavailable):
         pool.submit(png, PIXELS).result()
-    monkeypatch.setattr(type(multiprocessing.get_context("spawn").Process()), "start", start)
+    monkeypatch.undo()
     wait_until(lambda: pool.num_alive == 1)
     assert pool.submit(png, PIXELS).result().shape == (45, 70, 3)
 
@@ -165,10 +174,10 @@ def crashing(monkeypatch, tmp_path):
         "    if len(data) == 1: os.abort()\n"
         "    return real(data, **others)\n"
         "real, process.decode_image = process.decode_image, decode_image\n"
-        "def serve(*arguments): process.serve(*arguments)\n"
+        "process.main()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("service.unpacking.pool.serve", __import__("crashing").serve)
+    monkeypatch.setattr("service.unpacking.pool.INSIDE", "crashing")
 
 
 def test_a_file_that_crashes_its_decoder_twice_is_an_error(crashing, restless, png):
@@ -187,19 +196,19 @@ def test_a_cancelled_file_is_dropped(pool, png):
 
 
 def test_processes_end_with_the_pool():
-    before = set(multiprocessing.active_children())
     pool = UnpackingPool(2, seconds=1, memory_bytes=2**28, on_replaced=lambda: None)
     pool.start()
     assert pool.num_alive == 2
+    assert [process.poll() for process in processes(pool)] == [None, None]
     pool.stop()
     assert pool.num_alive == 0
-    assert set(multiprocessing.active_children()) == before
+    assert None not in [process.poll() for process in processes(pool)]
 
 
 def test_a_process_that_does_not_start_is_an_error(monkeypatch, tmp_path):
-    (tmp_path / "failing.py").write_text("def serve(*arguments): raise SystemExit(1)")
+    (tmp_path / "failing.py").write_text("raise SystemExit(1)")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("service.unpacking.pool.serve", __import__("failing").serve)
+    monkeypatch.setattr("service.unpacking.pool.INSIDE", "failing")
     pool = UnpackingPool(1, seconds=1, memory_bytes=2**28, on_replaced=lambda: None)
     with pytest.raises(OSError, match="does not start"):
         pool.start()
