@@ -6,6 +6,8 @@
     grid = tokenizer.encode("photo.jpg")
     tokenizer.decode(grid).save("again.png")
 
+The same from a service, which needs neither weights nor torch here: `Client`, and `AsyncClient` for asyncio.
+
 Names are imported when they are first used, so that reading codes or talking to a service brings no torch.
 """
 
@@ -13,15 +15,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vqvae.client import AsyncClient, Client
     from vqvae.code_grid import CodeGrid, CodeSpace
     from vqvae.errors import VqvaeError
     from vqvae.formats import load_codes, save_codes
     from vqvae.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
-__all__ = ["CodeGrid", "CodeSpace", "Tokenizer", "VqvaeError", "load_codes", "save_codes"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "CodeGrid",
+    "CodeSpace",
+    "Tokenizer",
+    "VqvaeError",
+    "load_codes",
+    "save_codes",
+]
 
 _HOMES = {
+    "AsyncClient": "client",
+    "Client": "client",
     "CodeGrid": "code_grid",
     "CodeSpace": "code_grid",
     "Tokenizer": "tokenizer",

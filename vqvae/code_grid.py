@@ -7,6 +7,8 @@ Shapes: h w grid height and width, d depth (two or more; codes of depth one are 
 f downsample factor, H W the image's true height and width in pixels.
 """
 
+import base64
+import html
 import math
 import re
 from collections.abc import Sequence
@@ -109,6 +111,32 @@ class CodeGrid:
         layers = f"x{self.depth}" if self.depth > 1 else ""
         codes = f"{w}x{h}{layers} codes of {self.space.codebook_size}"
         return f"CodeGrid({self.space.short}, {codes}, {self.width}x{self.height} pixels)"
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: each code as a square of its own colour (see `code_picture`)."""
+        from vqvae.code_picture import squares_of  # noqa: PLC0415 - codes are read without Pillow
+        from vqvae.pixels import encode_image  # noqa: PLC0415
+
+        squares, side = squares_of(self.codes)
+        return encode_image(squares.repeat(side, axis=0).repeat(side, axis=1))
+
+    def _repr_html_(self) -> str:
+        """The same picture with what the grid is, for notebooks that show HTML."""
+        from vqvae.code_picture import squares_of  # noqa: PLC0415
+        from vqvae.pixels import encode_image  # noqa: PLC0415
+
+        squares, side = squares_of(self.codes)
+        height, width = squares.shape[:2]
+        picture = base64.b64encode(encode_image(squares)).decode(
+            "ascii"
+        )  # a pixel a code; the page enlarges it
+        summary = html.escape(repr(self))
+        return (
+            f'<figure style="margin:0"><img src="data:image/png;base64,{picture}" alt="{summary}" '
+            f'width="{width * side}" height="{height * side}" style="image-rendering:pixelated">'
+            f"<figcaption><code>{summary}</code><br>{len(np.unique(self.codes))} different codes, "
+            f"{self.bits_per_pixel:.4g} bits per pixel</figcaption></figure>"
+        )
 
 
 def code_dtype(codebook_size: int) -> np.dtype[np.integer[Any]]:

@@ -17,8 +17,10 @@ first frame counts.
 """
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
@@ -34,6 +36,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from vqvae.errors import ConfigError, ImageError, LimitError, UnsupportedImageError, VqvaeError
 
 RGB8: TypeAlias = npt.NDArray[np.uint8]
+ImageLike: TypeAlias = Image.Image | RGB8 | bytes | str | os.PathLike[str]  # bytes of a file, path to one
 
 PIXELS_VERSION = 1
 WHITE = (255, 255, 255)
@@ -91,6 +94,15 @@ def sniff(data: bytes) -> str:
         return "image/tiff"
     came = "its first bytes are of none" if data else "got 0 bytes"
     raise UnsupportedImageError(f"image must be a JPEG, PNG, WebP, GIF, BMP or TIFF; {came}")
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of an image file; ImageError where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: what no file can be called
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{os.fspath(path)} cannot be read: {reason}") from error
 
 
 def decode_image(
