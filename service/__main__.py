@@ -68,7 +68,11 @@ def main() -> None:
         logs.set_up(settings.log)
         listener = _bound_socket(settings)  # before the models: a port in use is found at once
         torch.set_num_threads(settings.threads)
-        tokenizers = [Tokenizer.load(name, tile_size=settings.tile_pixels) for name in settings.model_names]
+        tokenizers = [
+            tokenizer
+            for name in settings.model_names
+            for tokenizer in Tokenizer.load_decoders(name, tile_size=settings.tile_pixels)
+        ]
         app = create_app(settings, tokenizers)
         service: Service = app.state.service
         service.start()  # before uvicorn, which would tell of a failure at length
@@ -80,7 +84,6 @@ def main() -> None:
             type[asyncio.Protocol], partial(Connection, settings=settings, telemetry=service.telemetry)
         ),
         ws="none",
-        h11_max_incomplete_event_size=settings.header_bytes,
         lifespan="on",
         log_config=None,
         log_level=logging.WARNING,

@@ -10,9 +10,7 @@ import numpy as np
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -32,9 +30,9 @@ from service.errors import (
     describe_validation,
 )
 from service.intake import Bodies
-from service.middleware import RequestContext
+from service.middleware import CrossOrigin, RequestContext
 from service.registry import Registry
-from service.routes import decode, encode, health, models, reconstruct
+from service.routes import codebook, decode, docs, documented, encode, health, models, playground, reconstruct
 from service.routes.documented import problem_answers
 from service.routes.flow import Service
 from service.scheduler import Scheduler
@@ -58,7 +56,17 @@ SCHEMAS_BY_HAND: list[type[BaseModel]] = [
     ReconstructionsDocument,
 ]
 
-EXPOSED = ["Retry-After", "Server-Timing", "X-Request-ID", "X-Model", "X-Fingerprint", "X-Original-Size"]
+EXPOSED = [
+    "ETag",
+    "Retry-After",
+    "Server-Timing",
+    "X-Atlas-Cell",
+    "X-Atlas-Columns",
+    "X-Fingerprint",
+    "X-Model",
+    "X-Original-Size",
+    "X-Request-ID",
+]
 
 OF_EVERY_CONNECTION = (Malformed, TooSlow, HeadersTooLarge, Unavailable)  # before there is a request
 
@@ -74,7 +82,10 @@ Options ride in the query. Every error is `application/problem+json` with a stab
 
 
 def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
-    """The application around these models, the first one the default; ConfigError where two have one name."""
+    """The application around models, each once for every decoder, the first one the default.
+
+    ConfigError where two models have one name.
+    """
     registry = Registry(tokenizers)
     telemetry = Telemetry()
     bodies_bytes = 4 * settings.body_bytes + 2**26  # the file, its copies, and what reading it takes besides
@@ -123,7 +134,7 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
         version=version("vqvae"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url="/docs" if settings.docs else None,
+        docs_url=None,  # that page would load its parts from elsewhere
         openapi_url="/openapi.json" if settings.docs else None,
         redoc_url=None,
         redirect_slashes=False,
@@ -132,7 +143,7 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
     app.state.service = service
     if settings.origins:
         app.add_middleware(
-            CORSMiddleware,
+            CrossOrigin,
             allow_origins=settings.origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
@@ -144,32 +155,35 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
     for cls in Problem, VqvaeError, ClientDisconnect, RequestValidationError, HTTPException:
         app.add_exception_handler(cls, _answer_error)
     keys = settings.read_keys()
-    for module in encode, decode, reconstruct, models:
+    for module in encode, decode, reconstruct, models, codebook:
         app.include_router(
             module.router,
             dependencies=[Depends(ApiKeys(keys))] if keys else [],
             responses=problem_answers(Unauthorized) if keys else {},
         )
     app.include_router(health.router)
+    if settings.docs:
+        app.include_router(docs.router)
+    app.include_router(playground.router_of(settings))
     return app
 
 
 class _App(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """FastAPI's document, with the schemas of what is read and written by hand.
+        """FastAPI's document, with what it does not know.
 
         It also promises FastAPI's own form of 422 wherever there is a parameter; that never occurs here.
         """
         if self.openapi_schema is None:
             document = super().openapi()
-            _, by_hand = models_json_schema(
-                [(model, "validation") for model in SCHEMAS_BY_HAND],
-                ref_template="#/components/schemas/{model}",
-            )
             schemas = document["components"]["schemas"]
-            schemas |= by_hand["$defs"]
             del schemas["HTTPValidationError"], schemas["ValidationError"]
             del document["paths"]["/v1/models/{name}"]["get"]["responses"]["422"]
+            documented.add_schemas(document, SCHEMAS_BY_HAND)
+            documented.add_request_ids(document)
+            registry: Registry = self.state.service.registry
+            models = [registry.decoders(space.model) for space in registry.spaces]
+            documented.add_decoders(document, [each.decoder_name for model in models for each in model])
         return super().openapi()
 
 

@@ -72,6 +72,12 @@ class Malformed(Problem):
     status, kind, title = 400, "malformed", "The body is malformed"
 
 
+class OriginRefused(Problem):
+    """A browser asked whether a page of another origin may ask this; it may not."""
+
+    status, kind, title = 400, "origin-refused", "Pages of this origin may not ask this"
+
+
 class Unauthorized(Problem):
     """Keys are configured, and the request carries none of them."""
 

@@ -1,5 +1,7 @@
 """What surrounds every request: its id, its headers, its line in the log, an answer where something broke.
 
+Before the page of another origin may ask, its browser asks; that is answered here, too.
+
 Plain ASGI, for Starlette's BaseHTTPMiddleware would stand between a route and its client's leaving.
 """
 
@@ -10,10 +12,12 @@ import time
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import tracing
-from service.errors import Unavailable, as_problem, request_id
+from service.errors import OriginRefused, Unavailable, as_problem, request_id
 from service.telemetry import Telemetry
 
 logger = logging.getLogger("service.access")
@@ -61,8 +65,7 @@ class RequestContext:
                 headers["X-Request-ID"] = own_id
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
-                if not headers.get("content-type", "").startswith("text/html"):
-                    headers["Content-Security-Policy"] = NOTHING_MORE
+                headers.setdefault("Content-Security-Policy", NOTHING_MORE)  # a page has its own
                 if timings_s:
                     headers["Server-Timing"] = ", ".join(
                         f"{stage};dur={1000 * timings_s[stage]:.1f}" for stage in STAGES if stage in timings_s
@@ -103,6 +106,19 @@ class RequestContext:
             logger.info(
                 "%s %s %s %d %.1f ms", own_id, scope["method"], path, status, 1000 * seconds, extra=fields
             )
+
+
+class CrossOrigin(CORSMiddleware):
+    """Starlette's, with a problem for what is refused."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """What a browser is told before it lets a page ask; raises OriginRefused."""
+        response = super().preflight_response(request_headers)
+        if response.status_code == 200:
+            return response
+        what = bytes(response.body).decode().removeprefix("Disallowed CORS ")  # "origin, method, headers"
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        raise OriginRefused(f"not for pages of other origins by the settings here: {what}", headers=headers)
 
 
 def _route_of(scope: Scope) -> str | None:

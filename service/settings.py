@@ -30,6 +30,11 @@ def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     return cpus
 
 
+def library_paths() -> dict[str, str]:
+    """The variables by which a Python may find its own libraries, for processes that get no others."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
+
+
 class Settings(BaseSettings):
     """Set by environment variables: `VQVAE_SERVE_PORT=8123` sets `port`; an unknown one is an error.
 
@@ -63,6 +68,8 @@ class Settings(BaseSettings):
     """Whether to send OpenTelemetry traces, to where the standard OTEL_ variables say."""
     docs: bool = True
     """Whether there are /docs and /openapi.json."""
+    playground: bool = True
+    """Whether there is a playground at /."""
 
     connections: int = Field(default=1000, ge=1)
     """Most connections at one time."""

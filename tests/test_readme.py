@@ -1,7 +1,8 @@
 """README's commands do what README says.
 
-A block fenced as ```sh runnable is run by bash, in README's order, all in one folder that looks like the
-repository and may be written to. Where it speaks to 127.0.0.1:8000, a service answers, on a port of its own.
+A block fenced as ```sh runnable is run by bash and one fenced as ```python runnable by Python, in README's
+order, all in one folder that looks like the repository and may be written to. Where it speaks to
+127.0.0.1:8000, a service answers, on a port of its own.
 A block fenced as ```json output or ```text output is what the one before it prints; `...` is anything.
 """
 
@@ -23,13 +24,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "127.0.0.1:8000"
-FENCE = re.compile(r"^```\S*[ ]?(?P<mark>.*?)\n(?P<text>.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"^```(?P<language>\S*)[ ]?(?P<mark>.*?)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """A runnable block and what README says it prints, if it says so."""
 
+    language: str
     commands: str
     output: str | None
 
@@ -37,7 +39,11 @@ class Block:
 def runnable_blocks(readme: str) -> list[Block]:
     fences = [*FENCE.finditer(readme), None]
     return [
-        Block(fence["text"], following["text"] if following and following["mark"] == "output" else None)
+        Block(
+            fence["language"],
+            fence["text"],
+            following["text"] if following and following["mark"] == "output" else None,
+        )
         for fence, following in pairwise(fences)
         if fence and fence["mark"] == "runnable"
     ]
@@ -95,7 +101,9 @@ def test_readme_commands_do_what_it_says(block: Block, folder: Path, request: py
         commands = commands.replace(ADDRESS, request.getfixturevalue("address"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
+        [sys.executable, "-c", commands]
+        if block.language == "python"
+        else ["bash", "-euo", "pipefail", "-c", commands],
         cwd=folder,
         env={**os.environ, "PATH": path},
         capture_output=True,

@@ -9,22 +9,32 @@ K codebook size.
 
 import os
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
-from typing import Generic, Protocol, TypeAlias, TypeVar, overload
+from typing import Generic, Protocol, TypeVar, overload
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 
-from vqvae.checkpoint import LoadedModel, Parts, load_model
+from vqvae.checkpoint import FAITHFUL, LoadedModel, Parts, load_card, load_model
 from vqvae.code_grid import CodeGrid
 from vqvae.errors import CodesError, ConfigError, FingerprintError, ImageError, ModelError
-from vqvae.model import Decoder, Encoder, Span
-from vqvae.pixels import RGB8, check_rgb8, decode_image, pad_to_multiple, to_rgb8
+from vqvae.model import Decoder, Encoder, Span, closed_plane
+from vqvae.pixels import (
+    RGB8,
+    ImageLike,
+    check_rgb8,
+    decode_image,
+    pad_to_multiple,
+    read_file,
+    to_rgb8,
+)
 from vqvae.tiling import tiles
 
-ImageLike: TypeAlias = Image.Image | RGB8 | bytes | str | os.PathLike[str]
 AnyImage = TypeVar("AnyImage", bound=ImageLike)
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
@@ -53,7 +63,7 @@ class Tokenizer:
         *,
         device: str | torch.device = "cpu",
         parts: Parts = "all",
-        decoder: str = "faithful",
+        decoder: str = FAITHFUL,
         tile_size: int = TILE_SIZE,
     ) -> "Tokenizer":
         """Load a model by name or folder; ModelError where it is missing, damaged or lacks the decoder.
@@ -65,6 +75,26 @@ class Tokenizer:
         """
         model = load_model(name_or_path, parts=parts, decoder=decoder)
         return cls(model, decoder=decoder, tile_size=tile_size).to(device)
+
+    @classmethod
+    def load_decoders(
+        cls,
+        name_or_path: str | Path = "photo-f8",
+        *,
+        device: str | torch.device = "cpu",
+        tile_size: int = TILE_SIZE,
+    ) -> list["Tokenizer"]:
+        """One tokenizer for each of a model's decoders, faithful first; encoder and codebook are shared.
+
+        The arguments and errors are those of `load`.
+        """
+        first, *others = sorted(load_card(name_or_path).decoders, key=lambda name: name != FAITHFUL)
+        model = load_model(name_or_path, decoder=first)
+        models = {first: model}
+        for name in others:
+            decoder = load_model(name_or_path, parts="decoder", decoder=name).decoder
+            models[name] = replace(model, decoder=decoder)
+        return [cls(each, decoder=name, tile_size=tile_size).to(device) for name, each in models.items()]
 
     def to(self, device: str | torch.device) -> "Tokenizer":
         """Move the model, in place; returns the tokenizer."""
@@ -149,6 +179,25 @@ class Tokenizer:
     def decoding(self, grid: CodeGrid) -> "TiledJob[RGB8]":
         """The work of decoding a CodeGrid, tile by tile."""
         return _Decoding(self, grid)
+
+    def code_vectors(self) -> npt.NDArray[np.float32]:
+        """The codebook (K, D) float32, a copy."""
+        return self.quantizer.codebook.detach().cpu().numpy().astype(np.float32)
+
+    def code_patches(self) -> npt.NDArray[np.uint8]:
+        """Each code decoded alone, as in the middle of a large grid of nothing else: (K, f, f, 3) RGB8."""
+        return _finished(self.patching())
+
+    def patching(self) -> "TiledJob[npt.NDArray[np.uint8]]":
+        """The work of decoding each code alone, so many codes at a time as a tile has."""
+        return _Patching(self)
+
+    @property
+    def decoder_halo(self) -> int:
+        """Cells around a cell, on every side, on whose codes its pixels depend."""
+        f = self.space.downsample_factor
+        reads = self.decoder.reads(Span(0, f))
+        return max(-reads.start, reads.stop - 1)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """The code vectors of codes: (B, h, w) int64 -> z_q (B, D, h, w) float32."""
@@ -266,8 +315,7 @@ class _Decoding(_Job[RGB8]):
             )
         if grid.depth != 1:
             raise CodesError(f"codes of {space.short} have depth 1, got depth {grid.depth}")
-        reads = tokenizer.decoder.reads(Span(0, f))
-        super().__init__(tokenizer, grid.grid, max(-reads.start, reads.stop - 1))
+        super().__init__(tokenizer, grid.grid, tokenizer.decoder_halo)
         self.codes = grid.codes
         self.pixels = np.empty((grid.height, grid.width, 3), np.uint8)
 
@@ -278,12 +326,38 @@ class _Decoding(_Job[RGB8]):
         codes = torch.from_numpy(window).to(self.tokenizer.device)[None]
         x_hat = self.tokenizer.decoder(self.tokenizer.quantizer.lookup(codes))
         rows, columns = tile.core_in_window(f)
-        core = x_hat[0, :, rows, columns].permute(1, 2, 0).add(1).mul_(127.5).round_().clamp_(0, 255)
+        core = _to_rgb8(x_hat[:, :, rows, columns])[0]
         target = self.pixels[_slices(tile.core, f)]  # the border's last cells jut out of the true size
-        target[:] = core.to("cpu", torch.uint8).numpy()[: target.shape[0], : target.shape[1]]
+        target[:] = core[: target.shape[0], : target.shape[1]]
 
     def result(self) -> RGB8:
         return self.pixels
+
+
+class _Patching:
+    """Each code as an endless grid of nothing else, which on a plane that closes on itself is one cell."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.decoder = deepcopy(tokenizer.decoder)  # whose plane can be closed while others decode
+        f, codebook_size = tokenizer.space.downsample_factor, tokenizer.space.codebook_size
+        self.codes_per_tile = tokenizer.tile_cells**2
+        self.patches = np.empty((codebook_size, f, f, 3), np.uint8)
+
+    @property
+    def num_tiles(self) -> int:
+        return -(-len(self.patches) // self.codes_per_tile)
+
+    @torch.no_grad()
+    def run(self, i: int) -> None:
+        codes = torch.arange(len(self.patches), device=self.tokenizer.device)
+        codes = codes[i * self.codes_per_tile :][: self.codes_per_tile]
+        with closed_plane(self.decoder):
+            x_hat = self.decoder(self.tokenizer.quantizer.lookup(codes[:, None, None]))
+        self.patches[codes[0] : codes[-1] + 1] = _to_rgb8(x_hat)
+
+    def result(self) -> npt.NDArray[np.uint8]:
+        return self.patches
 
 
 def read_image(image: ImageLike) -> RGB8:
@@ -295,11 +369,7 @@ def read_image(image: ImageLike) -> RGB8:
     if isinstance(image, bytes):
         return decode_image(image)
     if isinstance(image, str | os.PathLike):
-        try:
-            data = Path(image).read_bytes()
-        except OSError as error:
-            raise ImageError(f"{os.fspath(image)} cannot be read: {error.strerror}") from error
-        return decode_image(data)
+        return decode_image(read_file(image))
     raise ImageError(f"an image is a PIL image, an RGB8 array, a path or bytes, got {type(image).__name__}")
 
 
@@ -307,6 +377,12 @@ def _finished(job: TiledJob[Result]) -> Result:
     for i in range(job.num_tiles):
         job.run(i)
     return job.result()
+
+
+def _to_rgb8(images: Tensor) -> npt.NDArray[np.uint8]:
+    """images (B, 3, H, W), about [-1, 1] -> (B, H, W, 3) RGB8."""
+    rgb = images.permute(0, 2, 3, 1).add(1).mul_(127.5).round_().clamp_(0, 255)
+    return rgb.to("cpu", torch.uint8).numpy()
 
 
 def _slices(spans: tuple[Span, Span], scale: int = 1) -> tuple[slice, slice]:

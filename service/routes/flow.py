@@ -1,8 +1,9 @@
 """A request's way through the service, the same for encode, decode and reconstruct.
 
 Its body is received and looked at; it is admitted; then its items go one after another through pixels, model
-and output, so that one image at a time is unpacked. From admission on the deadline ends it, or the client's
-leaving. Files become pixels in processes, pixels files in threads: neither in the event loop.
+and output, so that one image at a time is unpacked. Wherever it waits, its client's leaving ends it; from
+admission on, its deadline does. Files become pixels in processes, pixels files in threads: neither in the
+event loop.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from service import tracing
 from service.errors import ClientGone, DeadlinePassed, Problem, Unavailable, as_problem
 from service.intake import Bodies, Upload, read_images
 from service.registry import Registry
+from service.routes.atlases import Atlases
 from service.scheduler import Job, Place, Scheduler
 from service.settings import MEGAPIXEL, Settings
 from service.telemetry import Telemetry
@@ -43,6 +45,7 @@ class Service:
     headers: UnpackingPool  # looks at files' headers: quick, so that refusals are
     unpackers: UnpackingPool  # makes pixels of files
     pool: Executor  # makes files of pixels
+    atlases: Atlases = field(default_factory=Atlases)
 
     def start(self) -> None:
         """Start processes and worker; OSError where one does not start. Where they run, nothing happens."""
@@ -122,11 +125,11 @@ class Flow:
         self.service.telemetry.coded(grid.codes.size, grid.width * grid.height / MEGAPIXEL)
 
     async def images_in(self, body: bytes) -> list[Upload | Problem]:
-        """The images of a body; raises what `read_images` raises."""
+        """The images of a body; raises what `read_images` raises, and ClientGone."""
         service = self.service
-        return await self.look_at_body(
-            read_images, body, self.content_type, service.settings, service.headers
-        )
+        with self._timed("intake"):
+            async with _while_the_client_stays(self._request):
+                return await read_images(body, self.content_type, service.settings, service.headers)
 
     async def look_at_body(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Result of a function of intake, in a thread that never waits for pixels: refusals come at once."""

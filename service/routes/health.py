@@ -1,10 +1,9 @@
-"""Is it alive, is it ready, which version is it; and the way in."""
+"""Is it alive, is it ready, which version is it?"""
 
 from importlib.metadata import version
 from platform import python_version
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from service.errors import Unavailable
 from service.routes.documented import problem_answers
@@ -57,9 +56,3 @@ async def get_version(request: Request) -> Version:
 async def metrics(request: Request) -> Response:
     """Counters, times and sizes, as Prometheus reads them."""
     return Response(service_of(request).telemetry.text(), headers={"Content-Type": MEDIA_TYPE})
-
-
-@router.get("/", include_in_schema=False)
-async def home(request: Request) -> RedirectResponse:
-    """To the documentation, or to what is left without it."""
-    return RedirectResponse("/docs" if service_of(request).settings.docs else "/version")

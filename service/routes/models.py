@@ -29,6 +29,7 @@ async def get_model(request: Request, name: str) -> Model:
 
 def _card(tokenizer: Tokenizer, service: Service) -> Model:
     card, settings = tokenizer.card, service.settings
+    decoders = service.registry.decoders(card.name)
     return Model(
         name=card.name,
         default=tokenizer is service.registry.default,
@@ -38,6 +39,8 @@ def _card(tokenizer: Tokenizer, service: Service) -> Model:
         codebook_dim=card.quantizer.codebook_dim,
         grid=GridRule(),
         decoder=tokenizer.decoder_name,
+        decoders=[each.decoder_name for each in decoders],
+        decoder_halo=max(each.decoder_halo for each in decoders),
         digests={
             "encoder": card.encoder_digest,
             "quantizer": card.quantizer_digest,

@@ -1,9 +1,10 @@
 """Codes in JSON, for the OpenAPI document alone: `vqvae.formats` writes them, reads them and checks them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.schemas.encodings import Base64
 from service.schemas.problems import FailedItem
 
 _FINGERPRINT = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809"
@@ -49,9 +50,10 @@ class CodesItem(BaseModel):
     model: str
     fingerprint: str
     """Of the code space; codes are decoded by a model of the same one, or not at all."""
-    codes: list[list[int]] | None = None
-    """Rows of codes, each an integer in [0, codebook_size). This or `codes_b64`."""
-    codes_b64: str | None = None
+    codes: list[list[int]] | list[list[Annotated[list[int], Field(min_length=2)]]] | None = None
+    """Rows of codes, each an integer in [0, codebook_size); of a residual model rows of lists of codes, all
+    as long as the model is deep. This or `codes_b64`."""
+    codes_b64: Base64 | None = None
     """Codes as base64 of `dtype`, little-endian, in C order."""
     dtype: Literal["uint16", "uint32"] | None = None
     grid: Grid | None = None

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.schemas.encodings import Base64
 from service.schemas.problems import FailedItem
 
 
@@ -12,7 +13,7 @@ class ImageInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    image_b64: str = Field(
+    image_b64: Base64 = Field(
         examples=[
             "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
         ]
@@ -34,8 +35,8 @@ class ImageItem(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     index: int
-    image_b64: str
-    """The image's file in base64."""
+    image_b64: Base64
+    """The image's file, of `media_type`, in base64."""
     media_type: Literal["image/png", "image/webp", "image/jpeg"]
     width: int
     height: int

@@ -49,7 +49,12 @@ class Model(BaseModel):
     """D: numbers in a code vector."""
     grid: GridRule
     decoder: str = Field(examples=["faithful"])
-    """The decoder that is loaded."""
+    """The decoder that is taken unless told."""
+    decoders: list[str] = Field(examples=[["faithful"]])
+    """The decoders that are loaded."""
+    decoder_halo: int = Field(examples=[10])
+    """Cells around a cell, on every side, on whose codes its pixels depend: a part of a grid with so many
+    more around it decodes to exactly its part of the image."""
     digests: dict[str, str]
     """SHA-256 of each part's tensors: encoder, quantizer, and each decoder as decoders.NAME."""
     numerics: Numerics

@@ -37,3 +37,12 @@ class DecodeOptions(_PictureOptions):
 
 class ReconstructOptions(_PictureOptions):
     """Options of reconstruct."""
+
+
+class CodebookOptions(BaseModel):
+    """Options of a model's codebook."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    decoder: str | None = Field(default=None, examples=["faithful"])
+    """Name of one of the model's decoders that are loaded, by which the atlas is made."""

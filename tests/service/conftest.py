@@ -156,8 +156,8 @@ def in_process(weights):
     """An application in this process, for forced faults: `async with in_process(...) as (client, app)`."""
 
     @asynccontextmanager
-    async def run(**settings):
-        tokenizers = [Tokenizer.load(weights / "tiny", tile_size=64)]
+    async def run(folder=weights / "tiny", **settings):
+        tokenizers = Tokenizer.load_decoders(folder, tile_size=64)
         app = create_app(Settings(threads=1, **settings), tokenizers)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (

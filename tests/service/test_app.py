@@ -3,10 +3,15 @@
 import json
 import re
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from service.app import create_app
+from service.schemas.codes import CodesItem
 from service.settings import Settings
+from vqvae.code_grid import CodeGrid
+from vqvae.formats import to_item
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +46,7 @@ def test_every_endpoint_is_documented(document):
         "/v1/reconstruct",
         "/v1/models",
         "/v1/models/{name}",
+        "/v1/models/{name}/codebook",
         "/livez",
         "/readyz",
         "/version",
@@ -50,10 +56,15 @@ def test_every_endpoint_is_documented(document):
 
 
 def test_every_reference_leads_somewhere(document):
-    schemas = document["components"]["schemas"]
-    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
-    assert references
-    assert references <= set(schemas)
+    references = set(re.findall(r'"#/components/(\w+)/([^"]+)"', json.dumps(document)))
+    assert {"schemas", "headers"} == {kind for kind, _ in references}
+    assert all(name in document["components"][kind] for kind, name in references)
+
+
+def test_every_answer_names_the_header_of_its_request_id(document):
+    for name, operation in operations(document):
+        for status, response in operation["responses"].items():
+            assert "X-Request-ID" in response["headers"], (name, status)
 
 
 def test_every_error_is_documented_as_a_problem(document):
@@ -84,6 +95,33 @@ def test_options_are_documented_with_their_descriptions(document):
     parameters = {p["name"]: p for p in document["paths"]["/v1/decode"]["post"]["parameters"]}
     assert set(parameters) == {"model", "decoder", "quality", "fingerprint", "size"}
     assert all(parameter["in"] == "query" and parameter["description"] for parameter in parameters.values())
+
+
+def test_the_known_decoders_are_said(document, client):
+    loaded = [model["decoder"] for model in client.get("/v1/models").json()["data"]]
+    for verb in "decode", "reconstruct":
+        parameters = {p["name"]: p for p in document["paths"][f"/v1/{verb}"]["post"]["parameters"]}
+        assert parameters["decoder"]["schema"]["anyOf"][0]["enum"] == sorted(set(loaded)) == ["faithful"]
+
+
+def test_base64_is_said_to_be_base64(document):
+    schemas = document["components"]["schemas"]
+    for name in "ImageInput", "ImageItem", "ReconstructedItem":
+        assert schemas[name]["properties"]["image_b64"]["contentEncoding"] == "base64"
+    assert schemas["CodesItem"]["properties"]["codes_b64"]["anyOf"][0]["contentEncoding"] == "base64"
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 2), (4, 5, 8)])
+def test_codes_of_every_depth_fit_the_schema_of_an_item(tokenizer, shape):
+    item = to_item(CodeGrid(np.zeros(shape, int), 40, 32, tokenizer.space))
+    assert CodesItem.model_validate(item, strict=True).codes == item["codes"]
+
+
+@pytest.mark.parametrize("codes", [[[[1]]], [[[[1, 2]]]], [1], [[1, [2, 3]]], [[1.5]]])
+def test_codes_of_no_depth_do_not(tokenizer, codes):
+    item = to_item(CodeGrid(np.zeros((1, 1), int), 8, 8, tokenizer.space)) | {"codes": codes}
+    with pytest.raises(ValidationError, match="codes"):
+        CodesItem.model_validate(item, strict=True)
 
 
 def test_answers_fit_their_documented_schemas(client, document, png, problem_of):

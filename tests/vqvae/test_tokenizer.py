@@ -302,3 +302,65 @@ def test_moving_a_tokenizer_moves_all_of_it(weights):
     assert {p.device.type for part in (tokenizer.encoder, tokenizer.decoder) for p in part.parameters()} == {
         "meta"
     }
+
+
+def test_a_patch_is_the_middle_of_a_large_grid_of_its_code(tokenizer):
+    patches = tokenizer.code_patches()
+    assert patches.shape == (64, 8, 8, 3)
+    assert len(np.unique(patches.reshape(64, -1), axis=0)) > 32
+    halo = tokenizer.decoder_halo
+    middle = slice(halo * 8, halo * 8 + 8)
+    for code in (0, 17, 63):
+        grid = np.full((2 * halo + 1, 2 * halo + 1), code, np.uint16)
+        side = 8 * len(grid)
+        whole = tokenizer.decode_rgb8(CodeGrid(grid, side, side, tokenizer.space))
+        assert np.abs(whole[middle, middle].astype(int) - patches[code]).max() <= 1  # rounding
+
+
+def test_patches_do_not_depend_on_how_many_are_made_at_a_time(weights, tokenizer):
+    job = Tokenizer.load(weights / "tiny", tile_size=40).patching()
+    assert job.num_tiles == 3  # of 25 codes, the last of 14
+    for i in reversed(range(job.num_tiles)):
+        job.run(i)
+    assert np.abs(job.result().astype(int) - tokenizer.code_patches()).max() <= 1  # rounding
+
+
+def test_making_patches_leaves_the_decoder_as_it_is(tokenizer):
+    grid = tokenizer.encode(picture(96, 64))
+    before, job = tokenizer.decode_rgb8(grid), tokenizer.patching()
+    job.run(0)
+    assert np.array_equal(tokenizer.decode_rgb8(grid), before)
+
+
+def test_code_vectors_are_the_codebook(tokenizer):
+    vectors = tokenizer.code_vectors()
+    assert vectors.dtype == np.float32
+    assert np.array_equal(vectors, tokenizer.quantizer.codebook.numpy())
+    vectors[:] = 0
+    assert tokenizer.code_vectors().any()
+
+
+def test_no_code_beyond_the_halo_reaches_a_pixel(tokenizer):
+    halo, random = tokenizer.decoder_halo, np.random.default_rng(0)
+    side = 2 * halo + 3
+    codes = random.integers(64, size=(side, side))
+    changed = random.integers(64, size=(side, side))
+    changed[1:-1, 1:-1] = codes[1:-1, 1:-1]
+    first, second = (
+        tokenizer.decode_rgb8(CodeGrid(grid, 8 * side, 8 * side, tokenizer.space))
+        for grid in (codes, changed)
+    )
+    middle = slice(8 * (halo + 1), 8 * (halo + 2))
+    assert np.array_equal(first[middle, middle], second[middle, middle])
+    assert not np.array_equal(first, second)
+
+
+def test_a_models_decoders_share_its_encoder_and_codebook(two_decoders):
+    faithful, vivid = Tokenizer.load_decoders(two_decoders)
+    assert (faithful.decoder_name, vivid.decoder_name) == ("faithful", "vivid")
+    assert faithful.encoder is vivid.encoder
+    assert faithful.quantizer is vivid.quantizer
+    grid = faithful.encode(np.full((16, 24, 3), 99, np.uint8))
+    for each in (faithful, vivid):
+        alone = Tokenizer.load(two_decoders, decoder=each.decoder_name)
+        assert np.array_equal(each.decode_rgb8(grid), alone.decode_rgb8(grid))

@@ -1,4 +1,4 @@
-"""Health, version and the way in, over a real socket."""
+"""Health and version, over a real socket."""
 
 import time
 
@@ -39,10 +39,3 @@ def test_head_is_get_without_a_body(client, path):
     assert response.status_code == 200
     assert response.content == b""
     assert int(response.headers["content-length"]) > 0
-
-
-def test_the_root_leads_to_the_documentation(client):
-    response = client.get("/")
-    assert response.status_code == 307
-    assert response.headers["location"] == "/docs"
-    assert client.get("/docs").status_code == 200
