@@ -2,8 +2,8 @@
 
 The colour of code c is, in OKLCH, where {v} is the fractional part of v:
 
-    lightness = 0.50 + 0.36 {c * 0.7548776662466927}
-    chroma    = 0.03 + 0.10 {c * 0.5698402909980532}
+    lightness = 0.48 + 0.40 {c * 0.7548776662466927}
+    chroma    = 0.025 + 0.085 {c * 0.5698402909980532}
     hue       = c * 2.399963229728653 radians
 
 and from there sRGB as B. Ottosson gives it (https://bottosson.github.io/posts/oklab/), its channels cut to
@@ -47,8 +47,8 @@ _TO_LINEAR = np.array(
 def colours_of(codes: npt.NDArray[np.integer[Any]]) -> RGB8:
     """The colour of each code: any shape -> (..., 3) uint8."""
     numbers = codes.astype(np.float64)
-    lightness = 0.50 + 0.36 * (numbers * LIGHTNESS_FACTOR % 1)
-    chroma = 0.03 + 0.10 * (numbers * CHROMA_FACTOR % 1)
+    lightness = 0.48 + 0.40 * (numbers * LIGHTNESS_FACTOR % 1)
+    chroma = 0.025 + 0.085 * (numbers * CHROMA_FACTOR % 1)
     hue = numbers * GOLDEN_ANGLE
     lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=-1)
     linear = np.clip((lab @ _TO_CONES.T) ** 3 @ _TO_LINEAR.T, 0, 1)
