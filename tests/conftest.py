@@ -102,6 +102,14 @@ def two_decoders(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         name="two",
         encoder=tiny.encoder,
         quantizer=tiny.quantizer,
-        decoders={"vivid": other.decoder, "faithful": tiny.decoder},
+        decoders={"faithful": tiny.decoder, "vivid": other.decoder},
     )
     return folder
+
+
+@pytest.fixture
+def one_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports read the smallest page alone: tesseract takes its time over what no tiny model can write."""
+    from vqvae.quality import text  # noqa: PLC0415 - needs the extra
+
+    monkeypatch.setattr(text, "CAP_HEIGHTS", (11,))

@@ -15,6 +15,7 @@ from vqvae.quality.patches import NUM_PATCHES
 from vqvae.quality.set_tables import HEADS
 from vqvae.sources import open_source
 
+pytestmark = pytest.mark.usefixtures("one_page")
 FILES = ["contact_sheet.png", "quality.json", "quality.md", "rate_distortion.png"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from vqvae.model.cost import Cost
 from vqvae.pixels import RGB8, decode_image, encode_image
-from vqvae.quality import Report, make_report
+from vqvae.quality import Report, make_report, text
 from vqvae.quality.figures import (
     Appearance,
     CodecFigures,
@@ -67,14 +67,16 @@ def report(
     bench: Path, two_decoders: Path, weights: Path, photographs: Source, steps: list[tuple[str, int, int]]
 ) -> Report:
     """Of the models `two` and `other` on both sets."""
-    return make_report(
-        [two_decoders, weights / "other"],
-        {name: open_source(bench / name) for name in ("large", "small")},
-        photographs,
-        num_patches=2000,
-        num_codes=9000,
-        on_step=lambda *step: steps.append(step),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "CAP_HEIGHTS", (11,))
+        return make_report(
+            [two_decoders, weights / "other"],
+            {name: open_source(bench / name) for name in ("large", "small")},
+            photographs,
+            num_patches=2000,
+            num_codes=9000,
+            on_step=lambda *step: steps.append(step),
+        )
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ def test_greys_are_grey_from_black_to_white_and_colours_are_not():
     assert np.array_equal(colours(), colours())
 
 
+@pytest.mark.usefixtures("one_page")
 def test_appearance_is_of_greys_colours_and_pages(tokenizer):
     found = appearance(tokenizer)
     assert found.greys == flat_figures(interiors(tokenizer, greys()), greys())

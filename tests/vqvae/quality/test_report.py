@@ -15,6 +15,8 @@ from vqvae.quality.facts import model_facts
 from vqvae.sources import open_source
 from vqvae.tokenizer import Tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_page")
+
 
 @pytest.fixture
 def large(report):
@@ -158,7 +160,7 @@ def test_machine_names_what_figures_depend_on(report):
 
 def test_equal_inputs_give_equal_figures(bench, two_decoders, photographs, report):
     small = {"small": open_source(bench / "small")}
-    again = make_report([two_decoders], small, photographs, num_patches=2000)
+    again = make_report([two_decoders], small, photographs, num_patches=2000, num_codes=9000)
     assert again.sets[0].models[0] == report.sets[1].models[0]
     assert (again.models[0], again.page_read) == (report.models[0], report.page_read)
 
