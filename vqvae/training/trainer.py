@@ -50,7 +50,7 @@ class TrainingConfig:
     crops: CropConfig = field(default_factory=CropConfig)
     loss: str = "root_l2"
     ms_ssim_weight: float = 0.0  # of 1 - MS-SSIM, beside the loss
-    flat_weight: float = 0.0  # of the root loss on endless images of one colour, beside the loss
+    flat_weight: float = 0.0  # of the root loss on endless flat images and of their codes' losses
     perceptual_weight: float = 0.0  # of the distance on EfficientNet-Lite0's features, beside the loss
     adversarial_weight: float = (
         0.0  # how hard a discriminator pulls at the pixels, where the losses pull by 1
@@ -328,8 +328,9 @@ class Trainer:
 
 
 def _flat_loss(out: Reconstruction, images: Tensor) -> Tensor:
-    """Latents that no commitment holds, straight-through gradients would drive away without end."""
+    """What came back of images (B, 3, f, f), and how far latents and code vectors are from each other: ()."""
     assert out.quantized is not None
+    # without a commitment the straight-through gradients would drive the latents away without end
     return root_l2(out.x_hat, images) + out.quantized.codebook_loss + out.quantized.commitment_loss
 
 
