@@ -3,10 +3,20 @@
 The `=` matters: before these options are known, pytest takes a word of its own for a path to tests.
 """
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+ROOT = Path(__file__).parents[1]
+START_S = 300  # a busy machine is no failure
 
 # a busy machine is no failure
 hypothesis.settings.register_profile(
@@ -105,6 +115,40 @@ def two_decoders(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         decoders={"faithful": tiny.decoder, "vivid": other.decoder},
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def shipped_service() -> Iterator[str]:
+    """Host and port of a running service with the shipped weights."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    service = subprocess.Popen(
+        [sys.executable, "-m", "service"], cwd=ROOT, env={**os.environ, "VQVAE_SERVE_PORT": str(port)}
+    )
+    try:
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+                break
+            except OSError:
+                assert service.poll() is None, "the service ended while it started"
+                assert time.monotonic() < deadline, f"the service was not ready within {START_S} s"
+                time.sleep(0.25)
+        yield f"127.0.0.1:{port}"
+    finally:
+        service.terminate()
+        service.wait(60)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(command, cwd=ROOT, check=True)
+    (path,) = folder.glob("vqvae-*-py3-none-any.whl")
+    return path
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""README's commands do what README says.
+"""The commands and programs of README and vqvae/README do what is said there.
 
-A block fenced as ```sh runnable is run by bash and one fenced as ```python runnable by Python, in README's
-order, all in one folder that looks like the repository and may be written to. Where it speaks to
+A block fenced as ```sh runnable is run by bash and one fenced as ```python runnable by Python, in the
+document's order, all in one folder that looks like the repository and may be written to. Where it speaks to
 127.0.0.1:8000, a service answers, on a port of its own.
 A block fenced as ```json output or ```text output is what the one before it prints; `...` is anything.
 """
@@ -10,12 +10,8 @@ import doctest
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -54,42 +50,23 @@ def agree(expected: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(expected, printed, rules)
 
 
-BLOCKS = runnable_blocks((ROOT / "README.md").read_text("utf-8"))
+DOCUMENTS = ["README.md", "vqvae/README.md"]
+BLOCKS = [block for name in DOCUMENTS for block in runnable_blocks((ROOT / name).read_text("utf-8"))]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new folder in which every name of the repository's top level leads there."""
+    """A new folder in which every name of the repository's top level leads there, but for `runs`."""
     folder = tmp_path_factory.mktemp("readme")
     for path in ROOT.iterdir():
-        (folder / path.name).symlink_to(path)
+        if path.name != "runs":
+            (folder / path.name).symlink_to(path)
     return folder
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Host and port of a running service with the shipped weights."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    service = subprocess.Popen(
-        [sys.executable, "-m", "service"], cwd=ROOT, env={**os.environ, "VQVAE_SERVE_PORT": str(port)}
-    )
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
-                break
-            except OSError:
-                assert service.poll() is None, "the service ended while it started"
-                time.sleep(0.25)
-        yield f"127.0.0.1:{port}"
-    finally:
-        service.terminate()
-        service.wait(60)
-
-
-def test_readme_has_runnable_commands() -> None:
-    assert BLOCKS
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_document_has_runnable_commands(name: str) -> None:
+    assert runnable_blocks((ROOT / name).read_text("utf-8"))
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.commands.splitlines()[0][:60] for block in BLOCKS])
@@ -98,7 +75,7 @@ def test_readme_commands_do_what_it_says(block: Block, folder: Path, request: py
         pytest.skip("curl is not installed")
     commands = block.commands
     if ADDRESS in commands:
-        commands = commands.replace(ADDRESS, request.getfixturevalue("address"))
+        commands = commands.replace(ADDRESS, request.getfixturevalue("shipped_service"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [sys.executable, "-c", commands]
@@ -113,7 +90,9 @@ def test_readme_commands_do_what_it_says(block: Block, folder: Path, request: py
     )
     assert done.returncode == 0, done.stderr
     if block.output is not None and not agree(block.output, done.stdout):
-        pytest.fail(f"README: this prints\n{block.output}but it printed\n{done.stdout}", pytrace=False)
+        pytest.fail(
+            f"it is said that this prints\n{block.output}but it printed\n{done.stdout}", pytrace=False
+        )
 
 
 def test_figures_are_those_that_make_quality_wrote() -> None:

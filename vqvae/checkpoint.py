@@ -31,6 +31,7 @@ from vqvae.config import from_dict, require, to_dict
 from vqvae.errors import ConfigError, ModelError
 from vqvae.model import AutoencoderConfig, Decoder, DecoderConfig, Encoder, EncoderConfig
 from vqvae.pixels import PIXELS_VERSION
+from vqvae.places import CARD, places
 from vqvae.quantizers import (
     CodebookConfig,
     Quantizer,
@@ -40,7 +41,7 @@ from vqvae.quantizers import (
 )
 
 FORMAT_VERSION = 1
-TENSORS, CARD = "model.safetensors", "model.json"
+TENSORS = "model.safetensors"
 FAITHFUL = "faithful"  # the decoder that encoder and codebook were trained with
 DECODER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")  # no full stop: it parts the names of tensors
 Parts = Literal["all", "encoder", "decoder"]
@@ -238,22 +239,14 @@ def load_model(name_or_path: str | Path, *, parts: Parts = "all", decoder: str =
 
 
 def find_model(name_or_path: str | Path) -> Path:
-    """The folder of a model.
-
-    A path is taken as it is. A name is looked for in `$VQVAE_WEIGHTS`, in the repository's `weights/`, and in
-    the installed package, which carries the default model.
-    """
+    """The folder of a model: a path is taken as it is, a name is looked for in `places()`."""
     if (Path(name_or_path) / CARD).is_file():
         return Path(name_or_path)
-    package = Path(__file__).parent
-    places = [package.parent / "weights", package / "weights"]
-    if "VQVAE_WEIGHTS" in os.environ:
-        places.insert(0, Path(os.environ["VQVAE_WEIGHTS"]))
     if Path(name_or_path).name == str(name_or_path):
-        for place in places:
+        for place in places():
             if (place / name_or_path / CARD).is_file():
                 return place / name_or_path
-    raise ModelError(f"no model at {name_or_path}, nor of that name in {', '.join(map(str, places))}")
+    raise ModelError(f"no model at {name_or_path}, nor of that name in {', '.join(map(str, places()))}")
 
 
 def check_decoder_name(name: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from vqvae import checkpoint
+from vqvae import checkpoint, places
 from vqvae.checkpoint import find_model, load_card, load_model, save_card, save_model
 from vqvae.errors import ConfigError, ModelError
 from vqvae.model import Autoencoder, AutoencoderConfig, DecoderConfig, EncoderConfig
@@ -366,7 +366,7 @@ def test_a_name_is_found_in_the_environments_folder(weights, monkeypatch, tmp_pa
 
 def test_a_name_is_found_beside_the_package_and_then_in_it(weights, monkeypatch, tmp_path):
     package = tmp_path / "site" / "vqvae"
-    monkeypatch.setattr(checkpoint, "__file__", str(package / "checkpoint.py"))
+    monkeypatch.setattr(places, "__file__", str(package / "places.py"))
     monkeypatch.delenv("VQVAE_WEIGHTS", raising=False)
     shutil.copytree(weights / "tiny", package / "weights" / "tiny")
     assert find_model("tiny") == package / "weights" / "tiny"

@@ -1,8 +1,10 @@
 """The command line: one command a file, heavy imports inside the command.
 
-A mistake of the user's is one line on stderr and exit code 2, never a traceback; Ctrl-C is exit code 130.
+A mistake of the user's is one line on stderr and exit code 2, never a traceback; Ctrl-C is exit code 130, and
+SIGTERM 143.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from inspect import cleandoc
@@ -12,8 +14,9 @@ from typing import Annotated
 import typer
 
 import vqvae
-from vqvae.cli import decode, encode, evaluate, info, quality, reconstruct, train
-from vqvae.cli.terminal import reason, say
+from vqvae.cli import decode, doctor, encode, evaluate, info, quality, reconstruct, train
+from vqvae.cli.stopping import stoppable
+from vqvae.cli.terminal import complain, reason, say
 from vqvae.errors import MissingExtraError, VqvaeError
 
 _EXTRA_OF = {  # module -> what brings it
@@ -49,7 +52,8 @@ def vqvae_(
         vqvae decode photo.vqc         photo.png, the picture that the codes stand for
         vqvae reconstruct photo.jpg -o out --compare
 
-    `vqvae COMMAND --help` explains a command and shows examples.
+    `vqvae COMMAND --help` explains a command and shows examples. `vqvae --install-completion` teaches your
+    shell (bash, zsh, fish, PowerShell) to complete commands, options and models, from its next start on.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -67,6 +71,7 @@ for _command in (
     decode.decode,
     reconstruct.reconstruct,
     info.info,
+    doctor.doctor,
     evaluate.evaluate,
     quality.quality,
     train.train,
@@ -81,18 +86,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(
                 errors="backslashreplace"
             )  # a name may hold what the terminal's encoding lacks
+    if "_VQVAE_COMPLETE" in os.environ:
+        os.environ["COLUMNS"] = "1000"  # a shell takes every line for a choice, so their help must not fold
+    with stoppable():
+        sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """The exit code."""
     try:
-        sys.exit(app(arguments, standalone_mode=False))
+        code: int | None = app(
+            arguments,
+            prog_name="vqvae",  # also of `python -m vqvae`, whose own no shell can complete
+            standalone_mode=False,
+            windows_expand_args=False,  # patterns keep their tree
+        )
+        return code or 0
     except typer.TyperException as error:  # the words themselves are wrong
         message = error.format_message().replace("Value error, ", "")  # what typer's own checks begin with
-        say(f"error: {message[:1].lower()}{message[1:]}", err=True)
+        complain(f"{message[:1].lower()}{message[1:]}")
         if context := getattr(error, "ctx", None):
             say(f"try: {context.command_path} --help", err=True)
     except ModuleNotFoundError as error:
         extra = _EXTRA_OF.get(error.name or "")
         if extra is None:
             raise
-        say(f"error: {MissingExtraError('this command', extra)}", err=True)
+        complain(str(MissingExtraError("this command", extra)))
     except (VqvaeError, OSError) as error:
-        say(f"error: {reason(error)}", err=True)
-    sys.exit(2)
+        complain(reason(error))
+    return 2

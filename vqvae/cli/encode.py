@@ -1,28 +1,34 @@
 """`vqvae encode`: photographs in, files of codes out."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from vqvae.cli.files import Job, making, photographs, plan, run
-from vqvae.cli.options import DEFAULT_MODEL, Device, Force, Model, Out, Photos, load_tokenizer
+from vqvae.cli.codes import facts_of
+from vqvae.cli.files import Done, Job, deliver, format_of, plan, run
+from vqvae.cli.inputs import photographs
+from vqvae.cli.options import DEFAULT_MODEL, Device, Force, Json, Model, Out, Photos, load_tokenizer
 from vqvae.cli.terminal import bytes_text
+
+Format = Literal["vqc", "json", "npy"]
+FORMATS: dict[Format, tuple[str, ...]] = {"vqc": (".vqc",), "json": (".json",), "npy": (".npy",)}
 
 
 def encode(
     photos: Photos,
-    out: Out = Path(),
+    out: Out = None,
     model: Model = DEFAULT_MODEL,
     format_: Annotated[
-        Literal["vqc", "json", "npy"],
+        Format | None,
         typer.Option(
             "--format",
+            show_default="as the file of -o ends, else vqc",
             help="vqc: packed and checksummed; json: as the service speaks it; npy: the bare integers.",
         ),
-    ] = "vqc",
+    ] = None,
     device: Device = "cpu",
     force: Force = False,
+    json_: Json = False,
 ) -> None:
     """Turn photographs into codes.
 
@@ -32,19 +38,25 @@ def encode(
         vqvae encode photo.jpg
         vqvae encode *.jpg -o codes
         vqvae encode photos/ -o codes --format json
+        vqvae encode - < photo.jpg > photo.vqc
     """
-    jobs = plan(photographs(photos), out, f".{format_}", force=force)
+    format_ = format_of(out, format_, FORMATS)
+    suffixes = FORMATS[format_]
+    jobs = plan(photographs(photos), out, suffixes, force=force, as_json=json_)
 
-    from vqvae.formats import save_codes  # noqa: PLC0415
+    from vqvae.formats import to_bytes  # noqa: PLC0415
 
     tokenizer = load_tokenizer(model, device, parts="encoder")
 
-    def work(job: Job) -> str:
-        grid = tokenizer.encode(job.input.read())
-        with making(job.target):
-            save_codes(grid, job.target)
-            size = bytes_text(job.target.stat().st_size)
+    def work(job: Job) -> Done:
+        photo = job.input.read()
+        grid = tokenizer.encode(photo)
+        codes = to_bytes(grid, suffixes[0])
+        deliver(codes, job.target)
         h, w = grid.grid
-        return f"{w}x{h} codes, {size}, {grid.bits_per_pixel:.3f} bits/pixel"
+        return Done(
+            f"{w}x{h} codes, {bytes_text(len(codes))}, {grid.bits_per_pixel:.3f} bits/pixel",
+            {"input_bytes": len(photo), "output_bytes": len(codes), **facts_of(grid)},
+        )
 
-    run(jobs, work)
+    run(jobs, work, as_json=json_)

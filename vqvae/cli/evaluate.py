@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqvae.cli.completion import model_names
 from vqvae.cli.files import check_folder, write_whole
+from vqvae.cli.inputs import DASH
 from vqvae.cli.options import Decoder, Device, load_tokenizer
+from vqvae.cli.progress import progress
 from vqvae.cli.terminal import printable, say
 from vqvae.sources import open_source
 
@@ -18,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help="The model, by name or by its folder.")],
+    weights: Annotated[
+        str,
+        typer.Argument(
+            metavar="WEIGHTS", help="The model, by name or by its folder.", autocompletion=model_names
+        ),
+    ],
     folder: Annotated[
         Path,
         typer.Argument(
@@ -30,7 +38,7 @@ def evaluate(
         typer.Option(
             "--json",
             metavar="FILE",
-            help="Write the figures there too; replaces the file.",
+            help="Write the figures there too; replaces the file. - prints them in place of the table.",
             dir_okay=False,
         ),
     ] = None,
@@ -51,28 +59,28 @@ def evaluate(
         check_folder(json_.parent)
 
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
     from vqvae.evaluation import SkippedImage  # noqa: PLC0415
     from vqvae.evaluation import evaluate as run  # noqa: PLC0415
 
     tokenizer = load_tokenizer(weights, device, decoder=decoder)
-    stderr = Console(stderr=True, markup=False, highlight=False, emoji=False)
-    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-        task = progress.add_task("", total=len(source.keys))
+    with progress(len(source.keys)) as advance:
 
         def on_image(outcome: "ImageFigures | SkippedImage") -> None:
-            progress.advance(task)
             if isinstance(outcome, SkippedImage):
-                stderr.print(printable(f"skipped {outcome.key}: {outcome.reason}"), soft_wrap=True)
+                say(f"skipped {outcome.key}: {outcome.reason}", err=True)
+            advance()
 
         evaluation = run(tokenizer, source, on_image)
+    figures = json.dumps(evaluation.to_dict(), indent=1)
+    if json_ == Path(DASH):
+        typer.echo(figures)
+        return
     Console(markup=False, highlight=False, emoji=False).print(_table(evaluation))
     for line in _summary(evaluation, tokenizer.space.codebook_size):
         say(line)
     if json_ is not None:
-        write_whole(json_, (json.dumps(evaluation.to_dict(), indent=1) + "\n").encode())
+        write_whole(json_, f"{figures}\n".encode())
 
 
 def _table(evaluation: "Evaluation") -> "Table":

@@ -1,23 +1,31 @@
 """`vqvae info`: what a model or a file of codes is."""
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vqvae.cli.terminal import bytes_text, each
-
-CODE_SUFFIXES = (".vqc", ".json", ".npy")
+from vqvae.cli.codes import facts_of, suffix_of_codes
+from vqvae.cli.completion import model_names
+from vqvae.cli.inputs import CODE_SUFFIXES, DASH, Input, called, check_dashes, code_files, matches
+from vqvae.cli.picture import picture_of
+from vqvae.cli.terminal import bytes_text
+from vqvae.cli.work import Report, each
+from vqvae.places import CARD
 
 
 def info(
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="TARGET", help="Models, by name or folder, and files of codes."),
+        typer.Argument(
+            metavar="TARGET",
+            help="Models, by name or folder, and files of codes; folders of these, a quoted pattern such as "
+            "'codes/**/*.vqc'; - is standard input.",
+            autocompletion=model_names,
+        ),
     ],
     json_: Annotated[bool, typer.Option("--json", help="One JSON object a line, one line a target.")] = False,
 ) -> None:
@@ -25,44 +33,31 @@ def info(
 
     Of a model: its fingerprint, codebook, cost, receptive fields, training data and figures. Of codes: the
     model that made them, the image's size, and how many different codes occur. All is checked as it is read.
+    On a terminal with colours the codes are shown as well, each in a colour of its own.
 
         vqvae info photo-f8
         vqvae info photo.vqc
         vqvae info codes/*.vqc --json
     """
-
-    def work(target: str) -> list[str]:
-        facts = describe_codes(Path(target)) if _is_code_file(target) else describe_model(target)
-        if json_:
-            return [json.dumps(facts)]
-        lines = _lines(facts)
-        return lines if target == targets[-1] else [*lines, ""]
-
-    each((target, partial(work, target)) for target in targets)
+    check_dashes(targets)
+    each([piece for target in targets for piece in _work(target)], as_json=json_, apart=True)
 
 
-def describe_codes(path: Path) -> dict[str, Any]:
+def report_codes(item: Input) -> Report:
     """What a file of codes says of itself; FormatError or CodesError where it is damaged."""
-    import numpy as np  # noqa: PLC0415
+    from vqvae.formats import from_bytes  # noqa: PLC0415
 
-    from vqvae.formats import load_codes  # noqa: PLC0415
+    data = item.read()
+    grid = from_bytes(data, suffix_of_codes(item, data))
+    facts = {"file": item.word, "bytes": len(data), **facts_of(grid)}
+    picture = picture_of(grid.codes)
+    return Report(_lines(_of_codes(facts)), facts, ["", *picture] if picture else [])
 
-    grid = load_codes(path)
-    h, w = grid.grid
-    return {
-        "file": str(path),
-        "bytes": path.stat().st_size,
-        "model": grid.space.model,
-        "fingerprint": grid.space.fingerprint,
-        "codebook_size": grid.space.codebook_size,
-        "downsample_factor": grid.space.downsample_factor,
-        "original_size": {"width": grid.width, "height": grid.height},
-        "grid": {"height": h, "width": w},
-        "depth": grid.depth,
-        "codes": grid.codes.size,
-        "distinct_codes": len(np.unique(grid.codes)),
-        "bits_per_pixel": grid.bits_per_pixel,
-    }
+
+def report_model(name_or_path: str) -> Report:
+    """What a model is; ModelError where it is missing or damaged."""
+    facts = describe_model(name_or_path)
+    return Report(_lines(_of_model(facts)), facts)
 
 
 def describe_model(name_or_path: str) -> dict[str, Any]:
@@ -105,27 +100,41 @@ def describe_model(name_or_path: str) -> dict[str, Any]:
     }
 
 
-def _is_code_file(target: str) -> bool:
-    path = Path(target)
-    return path.is_file() or (path.suffix.lower() in CODE_SUFFIXES and not path.is_dir())
+def _work(target: str) -> list[tuple[str, Callable[[], Report]]]:
+    """(word, what reports it) of every model and file of codes that a target stands for."""
+    if target == DASH:
+        return _work_on_codes(target)
+    work: list[tuple[str, Callable[[], Report]]] = []
+    for path, _ in matches(target):
+        word = target if path == Path(target) else str(path)  # ./NAME is a path, NAME may be a name
+        if _holds_codes(path):
+            work += _work_on_codes(word)
+        else:
+            work.append((word, partial(report_model, word)))
+    return work
 
 
-def _lines(facts: Mapping[str, Any]) -> list[str]:
-    """The facts for people: labels in a column, a label's further lines below its first."""
-    labelled = _of_codes(facts) if "file" in facts else _of_model(facts)
-    lines = []
-    for label, *texts in labelled:
-        lines += [
-            f"{first:<18}{text}" for first, text in zip([label, *[""] * len(texts)], texts, strict=False)
-        ]
-    return lines
+def _work_on_codes(word: str) -> list[tuple[str, Callable[[], Report]]]:
+    return [(item.word, partial(report_codes, item)) for item in code_files([word])]
+
+
+def _holds_codes(path: Path) -> bool:
+    """Whether it is a file of codes, is called like one, or is a folder of them and no model."""
+    if path.is_dir():
+        return not (path / CARD).is_file() and any(path.rglob("*.vqc"))
+    return path.is_file() or path.suffix.lower() in CODE_SUFFIXES
+
+
+def _lines(labelled: Sequence[tuple[str, ...]]) -> list[str]:
+    """Facts for people: labels in a column, a label's further lines below its first."""
+    return [f"{'' if i else label:<18}{text}" for label, *texts in labelled for i, text in enumerate(texts)]
 
 
 def _of_codes(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     size, grid, f = facts["original_size"], facts["grid"], facts["downsample_factor"]
     layers = f" in {facts['depth']} layers" if facts["depth"] > 1 else ""
     return [
-        ("codes", f"{facts['file']}, {bytes_text(facts['bytes'])}"),
+        ("codes", f"{called(facts['file'])}, {bytes_text(facts['bytes'])}"),
         ("model", facts["model"]),
         ("fingerprint", facts["fingerprint"]),
         ("image", f"{size['width']}x{size['height']} pixels"),

@@ -1,10 +1,10 @@
 """Arguments and options that several commands share, and the tokenizer that they select."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from vqvae.cli.completion import decoder_names, device_names, model_names
 from vqvae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -13,27 +13,52 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "photo-f8"
 
 Photos: TypeAlias = Annotated[
-    list[Path], typer.Argument(metavar="PHOTO", help="Image files; of a folder, every image in its tree.")
+    list[str],
+    typer.Argument(
+        metavar="PHOTO",
+        help="Image files; of a folder, every image in its tree; a quoted pattern such as 'photos/**/*.jpg'; "
+        "- is standard input.",
+    ),
 ]
 Out: TypeAlias = Annotated[
-    Path,
+    str | None,
     typer.Option(
         "--out",
         "-o",
-        metavar="DIR",
-        show_default="this folder",
-        help="Folder for the results; made if missing.",
+        metavar="DIR|FILE|-",
+        show_default="this folder; for standard input, -",
+        help="Folder for the results, made if missing; for one result also a file; - is standard output.",
     ),
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace files that exist already.")]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Tell of each file as a JSON object on a line, also if it fails.")
+]
 Model: TypeAlias = Annotated[
-    str, typer.Option("--model", "-m", metavar="NAME|FOLDER", help="The model, by name or by its folder.")
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|FOLDER",
+        help="The model, by name or by its folder.",
+        autocompletion=model_names,
+    ),
 ]
 Decoder: TypeAlias = Annotated[
-    str, typer.Option(metavar="NAME", help="Which of the model's decoders; `vqvae info` lists them.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Which of the model's decoders; `vqvae info` lists them.",
+        autocompletion=decoder_names,
+    ),
 ]
 Device: TypeAlias = Annotated[
-    str, typer.Option(metavar="DEVICE", help="cpu, cuda, or auto: cuda where there is one.")
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="cpu, cuda, or auto: cuda where there is one.",
+        autocompletion=device_names,
+    ),
 ]
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqvae.cli.completion import model_names
 from vqvae.cli.files import check_folder, write_whole
 from vqvae.cli.terminal import printable, say
 from vqvae.errors import DataError
+from vqvae.places import CARD
 from vqvae.sources import Source, open_source
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def quality(
             "-m",
             metavar="NAME|FOLDER",
             help="A model, by name or by its folder, or a folder of models; repeatable.",
+            autocompletion=model_names,
         ),
     ] = ["weights"],  # noqa: B006 - typer takes its copy
     out: Annotated[
@@ -193,7 +196,7 @@ def _read(file: Path) -> str:
 
 def _folders(models: Sequence[str]) -> list[Path]:
     """The models' folders, the highest rate first; ModelError for a name that leads to none."""
-    from vqvae.checkpoint import CARD, find_model, load_card  # noqa: PLC0415
+    from vqvae.checkpoint import find_model, load_card  # noqa: PLC0415
 
     folders: list[Path] = []
     for name in models:

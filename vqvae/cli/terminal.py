@@ -1,6 +1,8 @@
-"""What commands print: safe lines, sizes for people, and many pieces of work of which some may fail."""
+"""What commands print: safe lines, errors in red where a terminal shows colours, sizes for people."""
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+import sys
+from typing import TextIO
 
 import typer
 
@@ -9,7 +11,32 @@ from vqvae.errors import VqvaeError
 
 def say(text: str, *, err: bool = False) -> None:
     """Print a line to stdout or stderr, at once."""
-    typer.echo(printable(text), err=err)
+    show(printable(text), err=err)
+
+
+def complain(text: str) -> None:
+    """Print an error to stderr."""
+    label = typer.style("error:", fg="red", bold=True) if has_colours(sys.stderr) else "error:"
+    show(f"{label} {printable(text)}", err=True)
+
+
+def show(line: str, *, err: bool = False) -> None:
+    """Print a line as it is, escapes and all."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None:  # it may be closed
+        # typer.echo would look behind what rich puts in the stream's place, and write into its bar
+        stream.write(f"{line}\n")
+        stream.flush()
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person sees what is written there; a stream may be missing."""
+    return stream is not None and stream.isatty()
+
+
+def has_colours(stream: TextIO | None) -> bool:
+    """Whether escape codes may be written there: never where NO_COLOR is set (https://no-color.org)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def printable(text: str) -> str:
@@ -22,28 +49,6 @@ def reason(error: VqvaeError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
-
-
-def each(work: Iterable[tuple[str, Callable[[], Sequence[str]]]]) -> None:
-    """Do every (name, piece of work) in turn and print the lines it gives; a failure is a line on stderr.
-
-    One failure leaves the others alone, and makes the command exit with 2 in the end.
-    """
-    total = failed = 0
-    for name, do in work:
-        total += 1
-        try:
-            lines = do()
-        except (VqvaeError, OSError) as error:
-            failed += 1
-            say(f"error: {name}: {reason(error).removeprefix(f'{name}: ')}", err=True)
-        else:
-            for line in lines:
-                say(line)
-    if failed and total > 1:
-        say(f"{failed} of {total} failed", err=True)
-    if failed:
-        raise typer.Exit(2)
 
 
 def bytes_text(num_bytes: int) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vqvae.cli.completion import model_names
 from vqvae.cli.options import Device, usable_device
 from vqvae.errors import ConfigError
 
@@ -36,7 +37,12 @@ def train(
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME|FOLDER", help="Begin from this model, without warm-up."),
+        typer.Option(
+            "--from",
+            metavar="NAME|FOLDER",
+            help="Begin from this model, without warm-up.",
+            autocompletion=model_names,
+        ),
     ] = None,
     decoder: Annotated[
         str,

@@ -5,11 +5,13 @@ takes their files as they are, and several grids as JSON. Nothing here knows of 
 """
 
 import base64
+import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import orjson
 from PIL import Image
 
@@ -28,7 +30,7 @@ from vqvae.formats import (
     to_document,
     to_item,
 )
-from vqvae.pixels import ImageLike, decode_image
+from vqvae.pixels import ImageLike, decode_image, encode_image
 
 CODE_FILE, JSON = MEDIA_TYPES[".vqc"], MEDIA_TYPES[".json"]
 PNG = "image/png"
@@ -51,6 +53,24 @@ class Reconstruction:
     bits_per_pixel: float
     model: str
     fingerprint: str
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return encode_image(np.asarray(self.image))
+
+    def _repr_html_(self) -> str:
+        """The same with what was lost, for notebooks that show HTML."""
+        picture = base64.b64encode(self._repr_png_()).decode("ascii")
+        figures = [
+            "equal to the original" if self.psnr is None else f"{self.psnr:.2f} dB",
+            *([] if self.ssim is None else [f"SSIM {self.ssim:.3f}"]),
+            f"{self.bits_per_pixel:.4g} bits per pixel",
+        ]
+        caption = html.escape(f"{self.model}@{self.fingerprint[:12]}: {', '.join(figures)}")
+        return (
+            f'<figure style="margin:0"><img src="data:image/png;base64,{picture}" alt="{caption}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ import orjson
 
 from vqvae.code_grid import CodeGrid, CodeSpace
 from vqvae.errors import FingerprintError, FormatError
+from vqvae.formats.code_file import MAGIC as CODE_FILE_MAGIC
 from vqvae.formats.code_file import from_code_file, read_header, to_code_file
 from vqvae.formats.json_items import from_item, is_failed, located, read_document, to_document, to_item
 from vqvae.formats.npy import from_npy, to_npy
 
 __all__ = [
     "MEDIA_TYPES",
+    "from_bytes",
     "from_code_file",
     "from_item",
     "from_npy",
@@ -26,6 +28,8 @@ __all__ = [
     "read_document",
     "read_header",
     "save_codes",
+    "suffix_of",
+    "to_bytes",
     "to_code_file",
     "to_document",
     "to_item",
@@ -44,15 +48,8 @@ _SUFFIX_RULE = f"codes are kept in {', '.join(MEDIA_TYPES)} files; give it one o
 def save_codes(grid: CodeGrid, path: str | os.PathLike[str]) -> None:
     """Writes the grid in the format of the suffix; a file that was there is replaced whole or not at all."""
     path = Path(path)
-    match path.suffix.lower():
-        case ".vqc":
-            data = to_code_file(grid)
-        case ".json":
-            data = orjson.dumps(to_document([to_item(grid)]))
-        case ".npy":
-            data = to_npy(grid)
-        case _:
-            raise FormatError(f"{path}: {_SUFFIX_RULE}")
+    with located(str(path)):
+        data = to_bytes(grid, path.suffix)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         temporary.write_bytes(data)
@@ -69,20 +66,61 @@ def load_codes(path: str | os.PathLike[str], space: CodeSpace | None = None) -> 
     """
     path = Path(path)
     with located(str(path)):
-        match path.suffix.lower():
-            case ".vqc":
-                grid = from_code_file(path.read_bytes())
-            case ".json":
-                items = read_document(path.read_bytes())
-                if len(items) != 1:
-                    raise FormatError(f"one item can be loaded, this document has {len(items)}; split it")
-                grid = from_item(items[0], () if space is None else (space,), path="data[0]")
-            case ".npy" if space is not None:
-                grid = from_npy(path.read_bytes(), space)
-            case ".npy":
-                raise FormatError("an .npy file names no model; give the code space its codes belong to")
-            case _:
-                raise FormatError(_SUFFIX_RULE)
+        suffix = _known(path.suffix)
+        return from_bytes(path.read_bytes(), suffix, space)
+
+
+def to_bytes(grid: CodeGrid, suffix: str) -> bytes:
+    """The grid in the format of a suffix."""
+    match _known(suffix):
+        case ".vqc":
+            return to_code_file(grid)
+        case ".json":
+            return orjson.dumps(to_document([to_item(grid)]))
+        case _:
+            return to_npy(grid)
+
+
+def from_bytes(
+    data: bytes, suffix: str, space: CodeSpace | None = None, size: tuple[int, int] | None = None
+) -> CodeGrid:
+    """The one grid in bytes of a suffix's format.
+
+    With `space` the codes must be of its fingerprint (FingerprintError). An .npy file cannot be read without;
+    `size` is the true (width, height) of its image, by default the grid times f.
+    """
+    match _known(suffix):
+        case ".vqc":
+            grid = from_code_file(data)
+        case ".json":
+            items = read_document(data)
+            if len(items) != 1:
+                raise FormatError(f"one item can be loaded, this document has {len(items)}; split it")
+            grid = from_item(items[0], () if space is None else (space,), path="data[0]")
+        case _ if space is not None:
+            grid = from_npy(data, space, size)
+        case _:
+            raise FormatError("an .npy file names no model; give the code space its codes belong to")
     if space is not None and grid.space.fingerprint != space.fingerprint:
         raise FingerprintError(expected=space.fingerprint, actual=grid.space.fingerprint)
     return grid
+
+
+def suffix_of(data: bytes) -> str:
+    """The suffix of the format that bytes begin like, for those that come without a name."""
+    if data[1:4] == CODE_FILE_MAGIC[1:4]:  # its first byte and its last tell damage, as the reader explains
+        return ".vqc"
+    if data.startswith(b"\x93NUMPY"):
+        return ".npy"
+    if data.lstrip()[:1] in (b"{", b"["):
+        return ".json"
+    raise FormatError(
+        f"these {len(data)} bytes are no codes: they begin like none of {', '.join(MEDIA_TYPES)}"
+    )
+
+
+def _known(suffix: str) -> str:
+    """The suffix in lower case; FormatError where codes are not kept in such files."""
+    if suffix.lower() not in MEDIA_TYPES:
+        raise FormatError(_SUFFIX_RULE)
+    return suffix.lower()

@@ -1,16 +1,18 @@
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vqvae.code_grid import CodeGrid, CodeSpace
-from vqvae.formats import load_codes, save_codes
+from vqvae.formats import save_codes
+from vqvae.pixels import decode_image
+from vqvae.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ["encode", "decode", "reconstruct", "info", "evaluate", "quality", "train"]
+COMMANDS = ["encode", "decode", "reconstruct", "info", "doctor", "evaluate", "quality", "train"]
 
 
 def python(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -126,29 +128,34 @@ def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path, weights, phot
     assert done.stdout.startswith(r"\u5199\u771f.png -> \u5199\u771f.vqc  ")
 
 
-def test_ctrl_c_ends_quietly_and_leaves_whole_files_only(tmp_path, weights, photo):
-    (tmp_path / "photos").mkdir()
-    for number in range(2000):
-        os.link(photo, tmp_path / "photos" / f"{number:04d}.png")
-    command = [sys.executable, "-m", "vqvae", "encode", "photos", "-o", "codes", "-m", weights / "tiny"]
-    process = subprocess.Popen(
-        command,
+def test_a_picture_goes_through_pipes_to_codes_and_back(tmp_path, weights, photo):
+    vqvae = f"{sys.executable} -m vqvae"
+    done = subprocess.run(
+        f"{vqvae} encode - -m tiny < photo.png | {vqvae} decode - > again.png",
+        shell=True,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "VQVAE_WEIGHTS": str(weights)},
+        capture_output=True,
         text=True,
+        check=False,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("photos/0000.png -> codes/0000.vqc  ")
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "")
-    made = list((tmp_path / "codes").iterdir())
-    assert 1 <= len(made) < 2000
-    assert {load_codes(path).width for path in made} == {
-        35
-    }  # every one can be read, and none is a temporary file
+    tokenizer = Tokenizer.load(weights / "tiny")
+    expected = tokenizer.decode_rgb8(tokenizer.encode(photo))
+    assert np.array_equal(decode_image((tmp_path / "again.png").read_bytes()), expected)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (
+        sorted(line.partition("  ")[0] for line in done.stderr.splitlines())
+        == ["standard input -> standard output"] * 2
+    )
+
+
+def test_bytes_do_not_go_to_a_terminal(terminal, photo):
+    ended = terminal("-m", "vqvae", "encode", "photo.png", "-o", "-", NO_COLOR="1")
+    assert ended.code == 2
+    assert (
+        ended.out
+        == "error: standard output is a terminal or closed, and the result is bytes; add > FILE, or -o FILE\n"
+    )
 
 
 def test_running_twice_in_one_process_is_running_twice(vqvae, photo):

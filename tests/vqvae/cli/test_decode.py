@@ -1,9 +1,10 @@
+import json
 import os
 
 import numpy as np
 import pytest
 
-from vqvae.formats import save_codes
+from vqvae.formats import save_codes, to_bytes
 from vqvae.pixels import decode_image, sniff
 from vqvae.tokenizer import Tokenizer
 
@@ -54,6 +55,12 @@ def test_images_are_of_the_kind_asked_for(vqvae, grid, tmp_path, format_, suffix
     assert sniff((tmp_path / f"out/photo.{suffix}").read_bytes()) == f"image/{format_}"
 
 
+@pytest.mark.parametrize(("name", "kind"), [("again.webp", "webp"), ("again.JPEG", "jpeg")])
+def test_file_says_by_its_end_what_kind_it_is(vqvae, grid, tmp_path, name, kind):
+    assert vqvae("decode", "codes/photo.vqc", "-o", name).code == 0
+    assert sniff((tmp_path / name).read_bytes()) == f"image/{kind}"
+
+
 def test_quality_trades_bytes_for_likeness(vqvae, grid, tmp_path):
     for quality in (5, 95):
         vqvae("decode", "codes/photo.vqc", "-o", quality, "--format", "webp", "--quality", quality)
@@ -87,6 +94,42 @@ def test_model_that_is_nowhere_can_be_given(vqvae, grid, monkeypatch, weights, t
     assert ended.err.startswith("error: codes/photo.vqc: no model at tiny, nor of that name in ")
     assert ended.err.endswith("; say with --model where it is\n")
     assert vqvae("decode", "codes/photo.vqc", "-o", "out", "-m", weights / "tiny").code == 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "arguments"),
+    [(".vqc", []), (".json", []), (".npy", ["-m", "tiny", "--size", "35x21"])],
+    ids=str,
+)
+def test_standard_input_may_be_in_any_format(fed, grid, tokenizer, suffix, arguments):
+    ended = fed(to_bytes(grid, suffix), "decode", "-", *arguments)
+    assert np.array_equal(decode_image(ended.out), tokenizer.decode_rgb8(grid))
+    assert ended.err.startswith("standard input -> standard output  35x21 pixels, ")
+    assert ended.code == 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "arguments", "said"),
+    [
+        (".npy", [], "an .npy file names no model; say with --model which one made its codes"),
+        (".vqc", ["--size", "35x21"], "--size is for .npy files; other files of codes hold the true size"),
+    ],
+)
+def test_standard_input_needs_what_its_format_needs(fed, grid, suffix, arguments, said):
+    ended = fed(to_bytes(grid, suffix), "decode", "-", *arguments)
+    assert (ended.code, ended.out, ended.err) == (2, b"", f"error: standard input: {said}\n")
+
+
+def test_json_tells_of_each_file(vqvae, grid, tmp_path):
+    (tmp_path / "cut.vqc").write_bytes(b"\x89VQC")
+    ended = vqvae("decode", "codes/photo.vqc", "cut.vqc", "-o", "out", "--json")
+    done, failed = map(json.loads, ended.out.splitlines())
+    assert (done["input"], done["output"]) == ("codes/photo.vqc", "out/photo.png")
+    assert done["output_bytes"] == os.path.getsize("out/photo.png")
+    assert (done["fingerprint"], done["decoder"]) == (grid.space.fingerprint, "faithful")
+    assert done["original_size"] == {"width": 35, "height": 21}
+    assert (failed["input"], ended.code) == ("cut.vqc", 2)
+    assert failed["error"].startswith("code file: ")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,12 @@ def test_json_holds_what_the_library_finds(vqvae, photos, weights, tmp_path):
     assert json.loads(written) == json.loads(json.dumps(expected.to_dict()))
 
 
+def test_json_may_take_the_place_of_the_table(vqvae, photos, tmp_path):
+    printed = vqvae("evaluate", "tiny", "photos", "--json", "-").out
+    vqvae("evaluate", "tiny", "photos", "--json", "figures.json")
+    assert printed == (tmp_path / "figures.json").read_text()
+
+
 def test_table_has_a_row_an_image_and_their_means(vqvae, photos, weights):
     found = evaluate(Tokenizer.load(weights / "tiny"), open_source(photos))
     rows = [line.split() for line in vqvae("evaluate", "tiny", "photos").out.splitlines()]

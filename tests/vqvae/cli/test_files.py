@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from vqvae.cli.files import check_folder, code_files, making, photographs, plan, write_whole
-from vqvae.errors import ConfigError, DataError
+from vqvae.cli.files import check_folder, format_of, plan, write_whole
+from vqvae.cli.inputs import photographs
+from vqvae.errors import ConfigError
+
+FORMATS = {"png": (".png",), "jpeg": (".jpg", ".jpeg")}
 
 
 @pytest.fixture(autouse=True)
@@ -14,39 +17,57 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def touch(*names: str) -> list[Path]:
+def touch(*names: str) -> list[str]:
     for name in names:
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
-    return [Path(name) for name in names]
+    return list(names)
 
 
-def targets(paths: list[Path], out: str = "out", *, force: bool = False) -> list[str]:
-    return [job.target.as_posix() for job in plan(photographs(paths), Path(out), ".vqc", force=force)]
+def targets(words: list[str], out: str | None = "out", *, force: bool = False) -> list[str | None]:
+    jobs = plan(photographs(words), out, (".vqc", ".codes"), force=force, as_json=False)
+    return [None if job.target is None else job.target.as_posix() for job in jobs]
 
 
-def test_file_goes_by_its_stem_and_a_folder_keeps_its_tree():
-    touch("a/one.jpg", "photos/two.png", "photos/sea/three.tar.webp", "photos/notes.txt")
-    assert targets([Path("a/one.jpg"), Path("photos")]) == [
-        "out/one.vqc",
-        "out/sea/three.tar.vqc",
-        "out/two.vqc",
-    ]
-
-
-def test_inputs_are_read_where_they_lie():
-    touch("a/one.jpg", "photos/sea/two.png")
-    first, second = photographs([Path("a/one.jpg"), Path("photos")])
-    assert (first.read(), second.read()) == (b"a/one.jpg", b"photos/sea/two.png")
-    assert str(second.path) == "photos/sea/two.png"
+def test_results_keep_their_places_below_the_folder():
+    touch("a/one.jpg", "photos/two.png", "photos/sea/three.tar.webp")
+    assert targets(["a/one.jpg", "photos"]) == ["out/one.vqc", "out/sea/three.tar.vqc", "out/two.vqc"]
+    assert targets(["a/one.jpg"], None) == ["one.vqc"]
 
 
 def test_shard_with_absolute_names_writes_below_the_output_folder():
     Path("photos").mkdir()
     with tarfile.open("photos/shard.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo("/etc/passwd.png"), io.BytesIO())
-    assert targets([Path("photos")]) == ["out/etc/passwd.vqc"]
+    assert targets(["photos"]) == ["out/etc/passwd.vqc"]
+
+
+@pytest.mark.parametrize("out", ["new/mine.vqc", "mine.VQC", "mine.codes"])
+def test_one_result_may_be_given_a_file(out):
+    assert targets(touch("a.png"), out) == [out]
+    assert Path(out).parent.is_dir()
+
+
+def test_folder_that_is_called_like_a_file_is_a_folder():
+    Path("mine.vqc").mkdir()
+    assert targets(touch("a.png"), "mine.vqc") == ["mine.vqc/a.vqc"]
+
+
+def test_several_results_are_not_put_into_one_file():
+    with pytest.raises(ConfigError, match=r"mine\.vqc is one file, and there are 2 results; give a folder"):
+        targets(touch("a.png", "b.png"), "mine.vqc")
+
+
+def test_standard_output_takes_one_result():
+    assert targets(touch("a.png"), "-") == [None]
+    with pytest.raises(ConfigError, match="standard output takes one result, and there are 2"):
+        targets(touch("a.png", "b.png"), "-")
+
+
+def test_standard_output_takes_the_result_or_json():
+    with pytest.raises(ConfigError, match="standard output takes either --json or the result"):
+        plan(photographs(touch("a.png")), "-", (".vqc",), force=False, as_json=True)
 
 
 def test_two_inputs_for_one_output_are_refused_before_the_folder_is_made():
@@ -60,14 +81,34 @@ def test_existing_output_is_refused_unless_forced():
     touch("out/a.vqc", "out/c.vqc")
     with pytest.raises(ConfigError, match=r"out/a\.vqc \(and 1 more\) exists; --force replaces it"):
         targets(paths)
+    with pytest.raises(ConfigError, match=r"out/a\.vqc exists; --force replaces it"):
+        targets(paths[:1], "out/a.vqc")
     assert targets(paths, force=True) == ["out/a.vqc", "out/b.vqc", "out/c.vqc"]
 
 
 def test_input_is_never_written_over_even_by_force():
     inputs = photographs(touch("a.png"))
     os.symlink(".", "here")
-    with pytest.raises(ConfigError, match=r"here/a\.png is one of the inputs"):
-        plan(inputs, Path("here"), ".png", force=True)
+    for out in ("here", "here/a.png"):
+        with pytest.raises(ConfigError, match=r"here/a\.png is one of the inputs"):
+            plan(inputs, out, (".png",), force=True, as_json=False)
+
+
+def test_format_is_what_is_wanted_or_how_the_file_ends_or_the_first():
+    assert format_of(None, None, FORMATS) == "png"
+    assert format_of("out", "jpeg", FORMATS) == "jpeg"
+    assert format_of("a.JPEG", None, FORMATS) == "jpeg"
+    assert format_of("a.jpg", "jpeg", FORMATS) == "jpeg"
+    assert format_of("v1.0", None, FORMATS) == "png"  # a folder
+
+
+def test_file_that_ends_unlike_its_format_is_refused():
+    with pytest.raises(ConfigError, match=r"a\.jpg must end in \.png, or be a folder"):
+        format_of("a.jpg", "png", FORMATS)
+    with pytest.raises(ConfigError, match=r"a\.vqc must end in \.png or \.jpg or \.jpeg, or be a folder"):
+        format_of("a.vqc", None, FORMATS)
+    Path("a.vqc").mkdir()
+    assert format_of("a.vqc", None, FORMATS) == "png"
 
 
 def test_output_folder_that_is_a_file_is_refused():
@@ -82,21 +123,6 @@ def test_output_folder_without_the_right_to_write_is_refused(monkeypatch):
         check_folder(Path("out"))
 
 
-def test_folder_of_codes_is_its_code_files():
-    touch("codes/b/two.vqc", "codes/one.vqc", "codes/one.json", "x.npy")
-    assert [(str(item.path), str(item.place)) for item in code_files([Path("codes"), Path("x.npy")])] == [
-        ("codes/b/two.vqc", "b/two.vqc"),
-        ("codes/one.vqc", "one.vqc"),
-        ("x.npy", "x.npy"),
-    ]
-
-
-def test_folder_without_code_files_is_an_error():
-    touch("codes/one.json")
-    with pytest.raises(DataError, match=r"codes holds no \.vqc files"):
-        code_files([Path("codes")])
-
-
 def test_file_is_written_whole_or_not_at_all(monkeypatch):
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -109,6 +135,10 @@ def test_file_is_written_whole_or_not_at_all(monkeypatch):
     assert os.listdir("sub") == ["file"]
 
 
-def test_failure_to_write_names_the_file_and_not_the_temporary_one():
-    with pytest.raises(OSError, match=r"No space left on device: 'sub/file'"), making(Path("sub/file")):
-        raise OSError(28, "No space left on device", "sub/.0123.tmp")
+def test_failure_to_write_names_the_file_and_not_the_temporary_one(monkeypatch):
+    def full(path: Path, _: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: 'sub/file'"):
+        write_whole(Path("sub/file"), b"")

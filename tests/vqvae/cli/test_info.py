@@ -1,9 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 
 from vqvae.checkpoint import load_card
+from vqvae.cli.picture import half_blocks
 from vqvae.code_grid import CodeGrid, CodeSpace
+from vqvae.code_picture import colours_of
 from vqvae.formats import save_codes
 from vqvae.model.cost import cost_of_encoder
 
@@ -68,6 +71,38 @@ def test_json_is_one_object_a_line(vqvae, codes):
     assert (first["model"], second["model"]) == ("m", "tiny")
     assert first["grid"] == {"height": 2, "width": 3}
     assert (first["codes"], first["distinct_codes"], first["depth"]) == (6, 3, 1)
+
+
+def test_standard_input_may_be_codes(fed, codes):
+    ended = fed(codes.read_bytes(), "info", "-")
+    assert ended.out.decode().startswith(f"codes             standard input, {codes.stat().st_size} B\n")
+    assert json.loads(fed(codes.read_bytes(), "info", "-", "--json").out)["input"] == "-"
+    ended = fed(b"hello", "info", "-")
+    assert ended.err.startswith("error: standard input: these 5 bytes are no codes")
+
+
+@pytest.mark.parametrize("target", ["codes", "codes/*.vqc", "co*"])
+def test_folder_and_pattern_are_the_codes_in_them(vqvae, codes, tmp_path, target):
+    (tmp_path / "codes").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / f"codes/{name}.vqc").write_bytes(codes.read_bytes())
+    told = [json.loads(line)["input"] for line in vqvae("info", target, "--json").out.splitlines()]
+    assert told == ["codes/one.vqc", "codes/two.vqc"]
+
+
+def test_json_tells_failures_too(vqvae, codes):
+    ended = vqvae("info", "missing.vqc", "a.vqc", "--json")
+    failed, done = map(json.loads, ended.out.splitlines())
+    assert failed == {"input": "missing.vqc", "error": "No such file or directory"}
+    assert (done["input"], ended.code) == ("a.vqc", 2)
+
+
+def test_terminal_shows_the_codes_below(terminal, codes):
+    ended = terminal("-m", "vqvae", "info", "a.vqc")
+    facts, _, picture = ended.out.partition("\n\n")
+    assert facts.endswith("distinct codes    3 of 16")
+    codes = np.array([[0, 15, 0], [3, 3, 0]])
+    assert picture.splitlines() == half_blocks(colours_of(codes), true_colour=True)
 
 
 def test_several_targets_stand_apart(vqvae, codes):

@@ -1,4 +1,7 @@
+import json
+
 import numpy as np
+import pytest
 
 from vqvae.metrics import psnr, ssim
 from vqvae.pixels import decode_image, encode_image
@@ -28,6 +31,22 @@ def test_undefined_figures_are_said(vqvae, tmp_path, monkeypatch):
     assert ended.out == "dot.png -> rec/dot.png  equal, no SSIM (a side is under 11), 3.000 bits/pixel\n"
 
 
+def test_json_tells_the_figures(vqvae, photo, weights):
+    told = json.loads(vqvae("reconstruct", "photo.png", "-m", "tiny", "-o", "rec", "--json").out)
+    rgb, tokenizer = decode_image(photo.read_bytes()), Tokenizer.load(weights / "tiny")
+    x_hat = tokenizer.decode_rgb8(tokenizer.encode_rgb8(rgb))
+    assert (told["input"], told["output"]) == ("photo.png", "rec/photo.png")
+    assert told["psnr"] == pytest.approx(psnr(rgb, x_hat))
+    assert told["ssim"] == pytest.approx(ssim(rgb, x_hat))
+    assert (told["grid"], told["decoder"]) == ({"height": 3, "width": 5}, "faithful")
+
+
+def test_standard_input_comes_back_on_standard_output(fed, photo, tmp_path):
+    ended = fed(photo.read_bytes(), "reconstruct", "-", "-m", "tiny")
+    fed(b"", "reconstruct", photo, "-m", "tiny", "-o", "rec.png")
+    assert (ended.code, ended.out) == (0, (tmp_path / "rec.png").read_bytes())
+
+
 def test_compare_puts_the_original_beside_it(vqvae, photo, tmp_path):
     vqvae("reconstruct", photo, "-m", "tiny", "-o", "rec")
     vqvae("reconstruct", photo, "-m", "tiny", "-o", "both", "--compare")
@@ -42,6 +61,6 @@ def test_photo_is_not_written_over(vqvae, photo):
     ended = vqvae("reconstruct", photo, "-m", "tiny", "--force")
     assert (ended.code, ended.err) == (
         2,
-        "error: photo.png is one of the inputs; choose another folder with -o\n",
+        "error: photo.png is one of the inputs; say with -o where the result goes\n",
     )
     assert photo.read_bytes() == before

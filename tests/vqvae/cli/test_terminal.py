@@ -1,8 +1,9 @@
-import pytest
-import typer
+import subprocess
+import sys
 
-from vqvae.cli.terminal import bytes_text, each, printable, reason
-from vqvae.errors import ImageError
+import pytest
+
+from vqvae.cli.terminal import bytes_text, complain, printable, reason
 
 
 @pytest.mark.parametrize(
@@ -26,22 +27,29 @@ def test_what_a_terminal_would_obey_is_shown_instead():
     assert printable("Ünï \x1b[31m\n\udcff") == r"Ünï \x1b[31m\n\udcff"
 
 
-def test_one_failure_is_named_and_leaves_the_others_alone(capsys):
-    def fail() -> list[str]:
-        raise ImageError("b: it is\ndamaged")
+def test_errors_go_to_stderr_without_colours_where_that_is_no_terminal(capsys):
+    complain("a\x1b: it is damaged")
+    assert capsys.readouterr() == ("", "error: a\\x1b: it is damaged\n")
 
-    with pytest.raises(typer.Exit) as ended:
-        each([("a", lambda: ["a is done"]), ("b", fail), ("c", lambda: ["c is done", "twice"])])
-    assert ended.value.exit_code == 2
-    assert capsys.readouterr() == (
-        "a is done\nc is done\ntwice\n",
-        "error: b: it is damaged\n1 of 3 failed\n",
+
+ERROR = ("-c", "from vqvae.cli.terminal import complain; complain('it is damaged')")
+
+
+def test_errors_begin_in_red_on_a_terminal(terminal):
+    assert terminal(*ERROR).out == "\x1b[31m\x1b[1merror:\x1b[0m it is damaged\n"
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_colours_can_be_declined(terminal, environment):
+    assert terminal(*ERROR, **environment).out == "error: it is damaged\n"
+
+
+def test_a_closed_stream_is_written_to_in_silence():
+    code = "from vqvae.cli.terminal import say; say('lost'); say('seen', err=True)"
+    done = subprocess.run(
+        f'{sys.executable} -c "{code}" >&-', shell=True, capture_output=True, text=True, check=False
     )
-
-
-def test_no_failure_ends_as_usual(capsys):
-    each([("a", lambda: ["done"])])
-    assert capsys.readouterr() == ("done\n", "")
+    assert (done.returncode, done.stderr) == (0, "seen\n")
 
 
 def test_operating_system_errors_are_reduced_to_file_and_cause():

@@ -10,7 +10,7 @@ import pytest
 
 from vqvae.code_grid import CodeGrid, CodeSpace
 from vqvae.errors import CodesError, FingerprintError, FormatError
-from vqvae.formats import MEDIA_TYPES, load_codes, save_codes, to_document, to_item
+from vqvae.formats import MEDIA_TYPES, load_codes, save_codes, suffix_of, to_bytes, to_document, to_item
 
 SPACE = CodeSpace("photo-f8", "ab" * 32, 4096, 8)
 OTHER = CodeSpace("photo-f8", "cd" * 32, 4096, 8)
@@ -81,6 +81,21 @@ def test_saving_replaces_what_was_there(tmp_path):
     path.write_bytes(b"something old")
     save_codes(GRID, path)
     assert load_codes(path) == GRID
+
+
+@pytest.mark.parametrize("suffix", MEDIA_TYPES)
+def test_formats_are_known_by_how_they_begin(suffix):
+    assert suffix_of(to_bytes(GRID, suffix)) == suffix
+
+
+def test_damage_by_a_transfer_as_text_is_left_to_the_reader():
+    assert suffix_of(b"\xefVQC\n\x1a\n") == ".vqc"
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n"])
+def test_other_bytes_are_no_codes(data):
+    with pytest.raises(FormatError, match=f"these {len(data)} bytes are no codes"):
+        suffix_of(data)
 
 
 def test_formats_need_no_torch():
