@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import socket
 import sys
 import time
@@ -21,6 +22,7 @@ from service.settings import PREFIX, Settings, read_settings
 from vqvae.errors import VqvaeError
 from vqvae.tokenizer import Tokenizer
 
+OTHER_FILES = 1000  # besides connections: pipes, models, libraries
 FLUSH_S = 5  # for the last bytes of answers, once all are made
 
 logger = logging.getLogger("service")
@@ -66,6 +68,7 @@ def main() -> None:
     try:
         settings = read_settings()
         logs.set_up(settings.log)
+        _allow_files(2 * settings.connections + OTHER_FILES)
         listener = _bound_socket(settings)  # before the models: a port in use is found at once
         torch.set_num_threads(settings.threads)
         tokenizers = [
@@ -83,6 +86,7 @@ def main() -> None:
         http=cast(
             type[asyncio.Protocol], partial(Connection, settings=settings, telemetry=service.telemetry)
         ),
+        loop="asyncio",  # also where uvloop is installed: what is tested and measured is what runs
         ws="none",
         lifespan="on",
         log_config=None,
@@ -96,6 +100,13 @@ def main() -> None:
     server.run(sockets=[listener])
     if server.out_of_time:
         sys.exit(f"error: requests were left unanswered after draining for {settings.drain_s} s")
+
+
+def _allow_files(num_files: int) -> None:
+    """So many open files, or as many as this process may ever have; at first it is mostly 1024."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= allowed < num_files:  # negative is without a limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (num_files if most < 0 else min(num_files, most), most))
 
 
 def _bound_socket(settings: Settings) -> socket.socket:

@@ -2,7 +2,8 @@
 
 A client that is slow to send its headers, goes on with a body that was refused, or does not take its answer
 is let go; what is not HTTP gets a problem as its answer, like everything else that is wrong. A request whose
-target is a whole URL is one for its path (RFC 9112, 3.2.2).
+target is a whole URL is one for its path (RFC 9112, 3.2.2); one that says in two ways where its body ends is
+refused (6.3), for a proxy may have taken the other way, and what follows for another client's request.
 """
 
 import asyncio
@@ -28,12 +29,16 @@ _URL = re.compile(rb"https?://([^/?]+)(/[^?]*)?(\?.*)?", re.IGNORECASE)
 
 
 class _Events(h11.Connection):
-    """What h11 makes of the bytes, with targets as paths."""
+    """What h11 makes of the bytes, with targets as paths and one length for each body."""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next one."""
         event = super().next_event()
-        if not (isinstance(event, h11.Request) and (url := _URL.fullmatch(event.target))):
+        if not isinstance(event, h11.Request):
+            return event
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
+            raise h11.RemoteProtocolError("a body has a Content-Length or a Transfer-Encoding, not both")
+        if not (url := _URL.fullmatch(event.target)):
             return event
         host, path, query = url.groups(b"")
         return h11.Request(
@@ -57,9 +62,12 @@ class Connection(H11Protocol):
         self._is_ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse one too many; give any other one its time."""
+        """Refuse one too many, without a word where many are being told so; give any other one its time."""
         super().connection_made(transport)
-        if len(self.connections) > self._settings.connections:
+        if len(self.connections) > 2 * self._settings.connections:
+            self._is_ended = True
+            transport.abort()
+        elif len(self.connections) > self._settings.connections:
             self._end_with(Unavailable("there are too many connections", retry_after_s=1))
         self._watch()
 
@@ -73,27 +81,31 @@ class Connection(H11Protocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """The answer is written, if not sent."""
+        """All of the answer was handed over, and its last bytes may still be here."""
         super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect_answer_taken()
+        elif not self.flow.write_paused:
+            self._forget_answer()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more to wait for."""
         super().connection_lost(exc)
         self._wait_for(None)
-        self.resume_writing()
+        self._forget_answer()
 
     def pause_writing(self) -> None:
         """The client does not keep up with its answer."""
         super().pause_writing()
-        self._answer_deadline = self.loop.call_later(self._settings.answer_s, self.transport.abort)
+        self._expect_answer_taken()
 
     def resume_writing(self) -> None:
-        """It does again, or never will."""
+        """It does again; the time that it has for the whole answer goes on."""
         super().resume_writing()
-        if self._answer_deadline is not None:
-            self._answer_deadline.cancel()
-            self._answer_deadline = None
+        is_last_of_it = self.cycle.response_complete or not self.cycle.response_started
+        if is_last_of_it and not self.transport.is_closing():
+            self._forget_answer()
 
     def timeout_keep_alive_handler(self) -> None:
         """No other request came."""
@@ -108,6 +120,20 @@ class Connection(H11Protocol):
             self._end_with(HeadersTooLarge(f"the headers have more than {limit} bytes"))
         else:
             self._end_with(Malformed("the request is not valid HTTP/1.1"))
+
+    def _should_upgrade(self) -> bool:
+        """To nothing; uvicorn would log at each such request that a library is missing."""
+        return False
+
+    def _expect_answer_taken(self) -> None:
+        """Unless it is expected already: within its time, counted from when the client first fell behind."""
+        if self._answer_deadline is None:
+            self._answer_deadline = self.loop.call_later(self._settings.answer_s, self.transport.abort)
+
+    def _forget_answer(self) -> None:
+        if self._answer_deadline is not None:
+            self._answer_deadline.cancel()
+            self._answer_deadline = None
 
     def _watch(self) -> None:
         """Set the deadline of what this connection waits for, unless it is set."""

@@ -1,10 +1,12 @@
 """Everything that can go wrong in an answer, as RFC 9457 problems: one class a kind, and their JSON.
 
-A problem's `type` is stable, for programs; its `detail` is for people, and never repeats what was sent.
+A problem's `type` is stable, for programs; its `detail` is for people, and never repeats what was sent, but
+for a member's name where that is a plain word.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -12,6 +14,7 @@ import orjson
 from starlette.responses import Response
 
 from vqvae import errors as library
+from vqvae.code_grid import CodeSpace
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -113,6 +116,19 @@ class OtherFingerprint(Problem):
 
     status, kind, title = 409, "other-fingerprint", "The codes belong to another model"
 
+    def __init__(self, fingerprint: str, known: Iterable[CodeSpace]) -> None:
+        self.fingerprint, self.known = fingerprint, list(known)
+        named = " and ".join(f"{space.model} has {space.fingerprint}" for space in self.known)
+        super().__init__(
+            f"the codes have fingerprint {fingerprint}, while {named}; "
+            "nothing but the model that made them decodes them"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """With the fingerprints as members of their own."""
+        known = [{"model": space.model, "fingerprint": space.fingerprint} for space in self.known]
+        return super().to_dict() | {"fingerprint": self.fingerprint, "known": known}
+
 
 class TooLarge(Problem):
     """More bytes, pixels, images or codes than allowed."""
@@ -179,13 +195,15 @@ _OF_THE_LIBRARY: dict[type[library.VqvaeError], type[Problem]] = {  # the first 
     library.ImageError: Undecodable,
     library.CodesError: BadCodes,
     library.FormatError: Malformed,
-    library.FingerprintError: OtherFingerprint,
 }
+
+
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def describe_validation(errors: Sequence[Any]) -> str:
     """The first of pydantic's errors in a line, without the value that came."""
-    where = ".".join(str(step) for step in errors[0]["loc"])
+    where = ".".join(str(step) if _WORD.fullmatch(str(step)) else "..." for step in errors[0]["loc"])
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{where or 'the body'}: {errors[0]['msg']}{more}"
 

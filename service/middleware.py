@@ -22,6 +22,8 @@ from service.telemetry import Telemetry
 
 logger = logging.getLogger("service.access")
 
+PIECE_BYTES = 65536  # of an answer handed over at one time
+
 STOPPED = "the service stopped before the answer was ready"  # the server cancels what its drain left over
 
 SECURITY_HEADERS = {
@@ -70,7 +72,7 @@ class RequestContext:
                     headers["Server-Timing"] = ", ".join(
                         f"{stage};dur={1000 * timings_s[stage]:.1f}" for stage in STAGES if stage in timings_s
                     )
-            await send(message)
+            await _send_in_pieces(send, message)
 
         # HEAD is GET whose body the server leaves out. The state is each request's own.
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -119,6 +121,16 @@ class CrossOrigin(CORSMiddleware):
         what = bytes(response.body).decode().removeprefix("Disallowed CORS ")  # "origin, method, headers"
         headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
         raise OriginRefused(f"not for pages of other origins by the settings here: {what}", headers=headers)
+
+
+async def _send_in_pieces(send: Send, message: Message) -> None:
+    """Send a message so that no more of a body is handed over before its client has taken what was."""
+    body = message.get("body", b"")
+    last = (len(body) - 1) // PIECE_BYTES * PIECE_BYTES
+    for start in range(0, last, PIECE_BYTES):
+        piece = body[start : start + PIECE_BYTES]
+        await send({"type": message["type"], "body": piece, "more_body": True})
+    await send({**message, "body": body[last:]} if last > 0 else message)
 
 
 def _route_of(scope: Scope) -> str | None:

@@ -47,10 +47,7 @@ class Registry:
         for tokenizer in among:
             if tokenizer.space.fingerprint == space.fingerprint:
                 return self._with(decoder, tokenizer.space.model)
-        raise OtherFingerprint(
-            f"the codes have fingerprint {space.fingerprint}; "
-            f"the models here have {' and '.join(tokenizer.space.fingerprint for tokenizer in among)}"
-        )
+        raise OtherFingerprint(space.fingerprint, [tokenizer.space for tokenizer in among])
 
     def decoders(self, name: str) -> list[Tokenizer]:
         """A loaded model once for each of its decoders, the default one first."""

@@ -38,13 +38,15 @@ def library_paths() -> dict[str, str]:
 class Settings(BaseSettings):
     """Set by environment variables: `VQVAE_SERVE_PORT=8123` sets `port`; an unknown one is an error.
 
-    A megapixel is 2^20 pixels. The work of a request, in megapixels, is what its images hold, twice for
-    reconstruct, and an image counts as 1/64 at least.
+    A megapixel is 2^20 pixels. The work of a request, in megapixels, is what its images hold, their sides
+    rounded up to multiples of f, twice for reconstruct; an image counts as 1/64 at least.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)  # sockets take an empty one for every network
     """Address to listen on; 0.0.0.0 for every network."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
@@ -57,7 +59,7 @@ class Settings(BaseSettings):
     """Side of the tiles that large images are worked in, about; requests take turns tile by tile."""
 
     api_keys: SecretStr = SecretStr("")
-    """Keys of which a request to /v1 must carry one, separated by commas; without any, anyone may ask."""
+    """Keys of which a request to /v1 must carry one, separated by commas; unless this is set, anyone may."""
     api_keys_file: Path | None = None
     """File of more such keys, one a line, read at the start."""
     cors_origins: str = ""
@@ -99,7 +101,7 @@ class Settings(BaseSettings):
     queue_megapixels: float = Field(default=128, gt=0)
     """Work that is waiting or being done; beyond it requests are answered 429."""
     queue_body_bytes: int = Field(default=200_000_000, ge=1)
-    """Bodies in memory at one time; beyond them requests are answered 429."""
+    """Bodies in memory at one time, of requests and of answers; beyond them requests are answered 429."""
     deadline_s: float = Field(default=30, gt=0)
     """Time from admission to answer, to which the next one is added."""
     deadline_s_per_megapixel: float = Field(default=2, ge=0)
@@ -134,8 +136,10 @@ class Settings(BaseSettings):
         return _parts(self.cors_origins)
 
     def read_keys(self) -> list[str]:
-        """All keys; ConfigError for a file that cannot be read or has none, and for what is no key."""
+        """All keys; ConfigError where there should be some and are none, or for what is no file or no key."""
         keys = _parts(self.api_keys.get_secret_value())
+        if "api_keys" in self.model_fields_set and not keys:
+            raise ConfigError("api_keys must hold a key, got none; leave it out to let anyone ask")
         if self.api_keys_file is not None:
             try:
                 of_file = self.api_keys_file.read_text("utf-8").split("\n")

@@ -78,6 +78,10 @@ class DataError(VqvaeError):
     """A source of images is missing or holds none."""
 
 
+class BulkError(VqvaeError):
+    """A set of codes cannot be begun, gone on with or read: it is another job's, unfinished or damaged."""
+
+
 class TrainingError(VqvaeError):
     """Training cannot go on: its loss or gradient is not finite."""
 
@@ -142,7 +146,10 @@ class RefusedImageError(ServiceProblem, ImageError):
 
 
 class RefusedFingerprintError(ServiceProblem, FingerprintError):
-    """The service has no model for codes of the fingerprint `actual`; it has those in `expected`."""
+    """The service has no model for codes of the fingerprint `actual`; it has those in `expected`.
+
+    Both are empty where an older service does not say.
+    """
 
     actual: str
 

@@ -105,6 +105,16 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise ImageError(f"{os.fspath(path)} cannot be read: {reason}") from error
 
 
+def read_size(data: bytes) -> tuple[int, int]:
+    """(width, height) by an image file's header, as they are stored; errors are those of `decode_image`."""
+    media_type = sniff(data)
+    with _damage_as_image_error():
+        if media_type == "image/webp" and (size := _webp_size(data)):
+            return size
+        with _DECODERS[media_type](io.BytesIO(data)) as image:
+            return image.size
+
+
 def decode_image(
     data: bytes, *, max_pixels: int | None = None, background: tuple[int, int, int] = WHITE
 ) -> RGB8:

@@ -1,8 +1,8 @@
-"""The bytes of a body: how many, how soon, and how many of all requests are in memory at one time."""
+"""The bytes of a body: how many, how soon, and how many of all are in memory at one time, with answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from starlette.requests import Request
 
@@ -12,7 +12,7 @@ from service.settings import Settings
 
 
 class Bodies:
-    """The bodies in memory, those of all requests together."""
+    """The bodies in memory, those of all requests and answers together."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -30,20 +30,32 @@ class Bodies:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal():
             check("the body", "bytes", self._settings.body_bytes, int(declared))
-        body = bytearray()
+        pieces: list[bytes] = []
         try:
-            await self._read(request, body)
-            yield bytes(body)
+            await self._read(request, pieces)
+            pieces[:] = [b"".join(pieces)]  # so that it is in memory once
+            yield pieces[0]
         finally:
-            self._num_bytes -= len(body)
+            self._num_bytes -= sum(map(len, pieces))
 
-    async def _read(self, request: Request, body: bytearray) -> None:
+    @contextmanager
+    def hold(self, num_bytes: int) -> Iterator[None]:
+        """Count an answer as in memory until this is left; it is not refused, but bodies after it may be."""
+        self._num_bytes += num_bytes
+        try:
+            yield
+        finally:
+            self._num_bytes -= num_bytes
+
+    async def _read(self, request: Request, pieces: list[bytes]) -> None:
+        num_bytes = 0
         try:
             async with asyncio.timeout(self._settings.body_s):
-                async for chunk in request.stream():
-                    body += chunk
-                    self._num_bytes += len(chunk)
-                    check("the body", "bytes", self._settings.body_bytes, len(body))
+                async for piece in request.stream():
+                    pieces.append(piece)
+                    num_bytes += len(piece)
+                    self._num_bytes += len(piece)
+                    check("the body", "bytes", self._settings.body_bytes, num_bytes, at_least=True)
                     if self._num_bytes > self._settings.queue_body_bytes:
                         raise Overloaded(
                             "there are too many bodies in memory; ask again in a moment",
@@ -53,5 +65,5 @@ class Bodies:
                         )
         except TimeoutError:
             raise TooSlow(f"the body did not arrive within {self._settings.body_s:g} s") from None
-        if not body:
+        if not num_bytes:
             raise Malformed("the body is empty")

@@ -21,7 +21,7 @@ from service.schemas.options import DecodeOptions
 from service.schemas.problems import ItemProblem
 from service.settings import Settings
 from vqvae.code_grid import CodeGrid, CodeSpace
-from vqvae.errors import VqvaeError
+from vqvae.errors import FingerprintError, VqvaeError
 from vqvae.formats import (
     MEDIA_TYPES,
     from_code_file,
@@ -37,14 +37,14 @@ _MAGIC = {b"\x89VQC": _CODE_FILE, b"\x93NUMPY": _NPY}
 
 
 class PassedOn(Problem):
-    """An item that failed when it was encoded; its `error` goes on as it came."""
+    """An item that failed when it was encoded; its `error` goes on, without what no problem here has."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__("the item carries an error in place of codes")
         self.error = error
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as it came."""
+        """The error that came."""
         return self.error
 
 
@@ -69,7 +69,7 @@ def read_codes(
         grids = [from_code_file(body)]
     good = [grid for grid in grids if isinstance(grid, CodeGrid)]
     limits.check("the request", "codes", settings.codes_per_request, sum(grid.codes.size for grid in good))
-    limits.check_request((grid.width * grid.height for grid in good), settings.request_megapixels)
+    limits.check_request(sum(grid.width * grid.height for grid in good), settings.request_megapixels)
     return [_held_to_limit(grid, settings) for grid in grids]
 
 
@@ -84,6 +84,7 @@ def _kind(body: bytes, content_type: str) -> str:
 
 
 def _from_document(body: bytes, spaces: Sequence[CodeSpace], settings: Settings) -> list[CodeGrid | Problem]:
+    limits.check_json(body, settings.images_per_request, settings.codes_per_request)
     items = read_document(body)
     limits.check("the request", "images", settings.images_per_request, len(items))
     if len(items) == 1 and is_failed(items[0]):
@@ -96,16 +97,18 @@ def _from_item(item: Any, spaces: Sequence[CodeSpace], path: str) -> CodeGrid | 
         return _passed_on(item, path)
     try:
         return from_item(item, spaces, path)
+    except FingerprintError as error:  # of an item that leaves out what a known space would tell
+        return OtherFingerprint(error.actual, spaces)
     except VqvaeError as error:
         return as_problem(error)
 
 
 def _passed_on(item: dict[str, Any], path: str) -> Problem:
     try:
-        ItemProblem.model_validate(item["error"], strict=True)
+        problem = ItemProblem.model_validate(item["error"], strict=True)
     except ValidationError as error:
         return BadCodes(f"{path}.error: {describe_validation(error.errors(include_input=False))}")
-    return PassedOn(item["error"])
+    return PassedOn(problem.model_dump(exclude_unset=True))  # the rest could be nested too deep to be written
 
 
 def _from_npy(body: bytes, options: DecodeOptions, spaces: Sequence[CodeSpace]) -> CodeGrid:
@@ -115,10 +118,7 @@ def _from_npy(body: bytes, options: DecodeOptions, spaces: Sequence[CodeSpace]) 
         if space.fingerprint == options.fingerprint:
             width, height = map(int, options.size.split("x")) if options.size else (0, 0)
             return from_npy(body, space, (width, height) if options.size else None)
-    raise OtherFingerprint(
-        f"the codes have fingerprint {options.fingerprint}; "
-        f"the models here have {' and '.join(space.fingerprint for space in spaces)}"
-    )
+    raise OtherFingerprint(options.fingerprint, spaces)
 
 
 def _held_to_limit(grid: CodeGrid | Problem, settings: Settings) -> CodeGrid | Problem:

@@ -15,7 +15,7 @@ from service.intake import limits
 from service.schemas.images import ImagesBody
 from service.settings import Settings
 from service.unpacking.pool import UnpackingPool
-from vqvae.errors import ImageError, LimitError, UnsupportedImageError, VqvaeError
+from vqvae.errors import ImageError, UnsupportedImageError, VqvaeError
 from vqvae.pixels import sniff
 
 
@@ -24,7 +24,17 @@ class Upload:
     """An image file as it came."""
 
     data: bytes
-    num_pixels: int  # by its header
+    width: int  # by its header, as stored
+    height: int
+
+    @property
+    def num_pixels(self) -> int:
+        """What limits count."""
+        return self.width * self.height
+
+    def padded_pixels(self, f: int) -> int:
+        """What a model of downsample factor f works on, where one row of pixels is f rows."""
+        return -(-self.width // f) * -(-self.height // f) * f * f
 
 
 async def read_images(
@@ -36,12 +46,15 @@ async def read_images(
     its header: so a request of one image passes those of many.
     """
     files = await asyncio.to_thread(_files, body, content_type, settings.images_per_request)
-    uploads = [
-        file if isinstance(file, Problem) else await _upload(file, settings, headers) for file in files
-    ]
-    limits.check_request(
-        (upload.num_pixels for upload in uploads if isinstance(upload, Upload)), settings.request_megapixels
-    )
+    uploads: list[Upload | Problem] = []
+    num_pixels = 0
+    for file in files:
+        upload = file if isinstance(file, Problem) else await _upload(file, settings, headers)
+        uploads.append(upload)
+        if isinstance(upload, Upload):
+            num_pixels += upload.num_pixels
+            more_to_come = len(uploads) < len(files)
+            limits.check_request(num_pixels, settings.request_megapixels, at_least=more_to_come)
     return uploads
 
 
@@ -80,7 +93,7 @@ def _multipart_files(body: bytes, boundary: bytes, max_images: int) -> list[byte
         nonlocal disposition
         if parse_options_header(disposition)[1].get(b"name") != b"image":
             raise BadRequest("every field of the multipart is called image; options ride in the query")
-        limits.check("the request", "images", max_images, len(files) + 1)
+        limits.check("the request", "images", max_images, len(files) + 1, at_least=True)
         disposition = b""
 
     def on_part_end() -> None:
@@ -116,6 +129,7 @@ def _multipart_files(body: bytes, boundary: bytes, max_images: int) -> list[byte
 
 
 def _json_files(body: bytes, max_images: int) -> list[bytes | Problem]:
+    limits.check_json(body, max_images)
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -138,17 +152,10 @@ def _from_base64(text: str, where: str) -> bytes | Problem:
 
 async def _upload(data: bytes, settings: Settings, headers: UnpackingPool) -> Upload | Problem:
     try:
-        num_pixels = await _num_pixels(data, headers)
-        limits.check_image(num_pixels, settings.image_megapixels)
+        upload = Upload(data, *await asyncio.wrap_future(headers.submit_for_size(data)))
+        if not upload.num_pixels:
+            raise ImageError("the image has no pixels")
+        limits.check_image(upload.num_pixels, settings.image_megapixels)
     except (VqvaeError, Problem) as error:
         return as_problem(error)
-    return Upload(data, num_pixels)
-
-
-async def _num_pixels(data: bytes, headers: UnpackingPool) -> int:
-    """Pixels by the header alone: `decode_image` looks at it before it unpacks, and here none are allowed."""
-    try:
-        await asyncio.wrap_future(headers.submit(data, max_pixels=0))
-    except LimitError as error:
-        return error.actual
-    raise ImageError("the image has no pixels")
+    return upload

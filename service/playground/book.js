@@ -66,7 +66,7 @@ export class Book extends Mosaic {
     const size = { width: this.columns, height: this.rows };
     const canvas = Object.assign(document.createElement("canvas"), size);
     const context = canvas.getContext("2d");
-    context.fillStyle = getComputedStyle(this.element).getPropertyValue("--paper");
+    context.fillStyle = getComputedStyle(this.pane.canvas).color;
     context.globalAlpha = 0.85;
     this.order.forEach((code, place) => {
       if (!this.counts[code]) context.fillRect(place % this.columns, Math.floor(place / this.columns), 1, 1);

@@ -131,7 +131,7 @@ export class Grid extends Mosaic {
 
   #lines(context, side, left, top) {
     const view = this.#inView(side, left, top);
-    context.fillStyle = getComputedStyle(this.element).getPropertyValue("--ground");
+    context.fillStyle = getComputedStyle(this.pane.canvas).color;
     for (let row = view.top; row <= view.bottom; row += 1) {
       context.fillRect(left + view.left * side, top + row * side - 0.5, (view.right - view.left) * side, 1);
     }

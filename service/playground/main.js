@@ -108,6 +108,7 @@ function changeModel() {
 async function changeDecoder() {
   const { open } = page;
   open.follower.refresh();
+  by("stage").dataset.behind = true;
   showLines();
   showCellsAs();
   codebook.show();
@@ -141,11 +142,17 @@ function describeOpen() {
   by("unshowable").hidden = kind !== "image" || original !== null;
   by("unshowable").textContent = `This browser does not show ${source.type || "such files"} as the service reads them; what is here is the reconstruction.`;
   by("grid-size").textContent = `${codes.columns} × ${codes.rows} codes of ${codebookSize.toLocaleString("en")}`;
-  by("figures-note").textContent = "";
+  showNote();
   const psnr = measured?.psnr ? `, PSNR ${measured.psnr.toFixed(2)} dB` : "";
   const first = page.open.numItems > 1 ? `, the first of ${page.open.numItems}` : "";
   news.say(`${source.name}${first}: ${codes.width} × ${codes.height} pixels, ${codes.columns} × ${codes.rows} codes${psnr}.`);
   showLines();
+}
+
+function showNote() {
+  const { measured, editor } = page.open;
+  by("figures-note").textContent =
+    measured && editor.canUndo ? "PSNR and SSIM are of the codes before they were edited." : "";
 }
 
 function showLines() {
@@ -196,9 +203,7 @@ function showDrawn(ms, isUpToDate) {
   compare.pane.invalidate();
   showPointed();
   news.clear();
-  const { open } = page;
-  by("figures-note").textContent =
-    open.measured && open.editor.canUndo ? "PSNR and SSIM are of the codes before they were edited." : "";
+  showNote();
   by("stage").dataset.behind = !isUpToDate;
   by("stage").dataset.windowMs = Math.round(ms);
 }

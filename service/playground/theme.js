@@ -18,11 +18,16 @@
     return dark;
   };
 
+  const change = () => {
+    show();
+    root.dispatchEvent(new Event("themechange"));
+  };
+
   if (["light", "dark"].includes(remembered())) root.dataset.theme = remembered();
 
   document.addEventListener("DOMContentLoaded", () => {
     show();
-    system.addEventListener("change", show);
+    system.addEventListener("change", change);
     document.getElementById("theme").addEventListener("click", () => {
       root.dataset.theme = show() ? "light" : "dark";
       try {
@@ -30,8 +35,7 @@
       } catch {
         // then it holds until the page is left
       }
-      show();
-      root.dispatchEvent(new Event("themechange"));
+      change();
     });
   });
 }

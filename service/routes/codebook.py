@@ -41,10 +41,8 @@ async def get_codebook(request: Request, name: str, options: Annotated[CodebookO
     if is_known(request, headers["ETag"]):
         return not_modified(headers, media_type)
     if media_type == NPY:
-        data = await flow.output(_npy, tokenizer.code_vectors())
-    else:
-        data = await _kept_atlas(flow, tokenizer)
-    return Response(data, media_type=media_type, headers=headers)
+        return flow.answer(await flow.output(_npy, tokenizer.code_vectors()), NPY, headers)
+    return Response(await _kept_atlas(flow, tokenizer), media_type=PNG, headers=headers)
 
 
 async def _kept_atlas(flow: Flow, tokenizer: Tokenizer) -> bytes:

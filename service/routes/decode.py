@@ -44,12 +44,19 @@ async def decode(request: Request, options: Annotated[DecodeOptions, Query()]) -
         )
         form = Form.negotiated(flow.accept, len(grids), options.quality)
 
+        factors = {space.fingerprint: space.downsample_factor for space in service.registry.spaces}
+
+        def padded_pixels(grid: CodeGrid) -> int:
+            h, w = grid.grid
+            return h * w * factors.get(grid.space.fingerprint, 1) ** 2  # codes of no model here are no work
+
         async def work(grid: CodeGrid) -> Picture:
             tokenizer = service.registry.of(grid.space, options.model, options.decoder)
-            rgb = await flow.run(lambda: tokenizer.decoding(grid), grid.width * grid.height)
+            rgb = await flow.run(lambda: tokenizer.decoding(grid), padded_pixels(grid))
             flow.coded(grid)
             return await flow.output(form.picture, rgb)
 
-        async with flow.admitted(grid.width * grid.height for grid in grids if isinstance(grid, CodeGrid)):
+        async with flow.admitted(padded_pixels(grid) for grid in grids if isinstance(grid, CodeGrid)):
             pictures = await flow.each(grids, work)
-            return await flow.output(form.response, pictures, grid_headers(grids))
+            answer = await flow.output(form.write, pictures)
+    return flow.answer(answer, form.media_type, grid_headers(grids))

@@ -38,20 +38,21 @@ async def encode(request: Request, options: Annotated[EncodeOptions, Query()]) -
     """
     flow = Flow(request)
     tokenizer = flow.service.registry.named(options.model)
+    f = tokenizer.space.downsample_factor
     async with flow.body() as body:
         uploads = await flow.images_in(body)
         media_type = best(flow.accept, [JSON, NPY, CODE_FILE] if len(uploads) == 1 else [JSON])
 
         async def work(upload: Upload) -> CodeGrid:
             rgb = await flow.pixels_of(upload)
-            grid = await flow.run(lambda: tokenizer.encoding(rgb), upload.num_pixels)
+            grid = await flow.run(lambda: tokenizer.encoding(rgb), upload.padded_pixels(f))
             flow.coded(grid)
             return grid
 
-        async with flow.admitted(upload.num_pixels for upload in uploads if isinstance(upload, Upload)):
+        async with flow.admitted(upload.padded_pixels(f) for upload in uploads if isinstance(upload, Upload)):
             grids = await flow.each(uploads, work)
             answer = await flow.output(_write, grids, media_type, options.encoding)
-    return Response(answer, media_type=media_type, headers=grid_headers(grids))
+    return flow.answer(answer, media_type, grid_headers(grids))
 
 
 def _write(

@@ -8,13 +8,15 @@ event loop.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from service import tracing
 from service.errors import ClientGone, DeadlinePassed, Problem, Unavailable, as_problem
@@ -94,7 +96,7 @@ class Flow:
 
     @asynccontextmanager
     async def admitted(self, num_pixels: Iterable[int], passes: int = 1) -> AsyncIterator[None]:
-        """A place in the queue for so many passes over images of so many pixels, held until this is left.
+        """A place in the queue for passes over images of so many padded pixels each, held until this is left.
 
         Raises what admission raises, DeadlinePassed, and ClientGone.
         """
@@ -148,6 +150,10 @@ class Flow:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self.service.pool, lambda: function(*args, **kwargs))
 
+    def answer(self, data: bytes, media_type: str, headers: Mapping[str, str]) -> Response:
+        """What was made, which counts as a body in memory until the client has taken it."""
+        return _Answer(self.service.bodies, data, media_type, headers)
+
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         began = time.monotonic()
@@ -176,6 +182,16 @@ class Flow:
                     raise problem from None
                 results.append(problem)
         return results
+
+
+class _Answer(Response):
+    def __init__(self, bodies: Bodies, data: bytes, media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(data, media_type=media_type, headers=headers)
+        self._bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._bodies.hold(len(self.body)):
+            await super().__call__(scope, receive, send)
 
 
 def grid_headers(grids: Sequence[CodeGrid | Problem]) -> dict[str, str]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-from fastapi import Response
 
 from service.errors import NotAcceptable, Problem
 from service.negotiation import JPEG, JSON, NPY, PNG, WEBP, best
@@ -47,16 +46,16 @@ class Form:
         np.save(file, rgb, allow_pickle=False)
         return Picture(file.getvalue(), width, height, more)
 
-    def response(self, results: Sequence["Picture | Problem"], headers: Mapping[str, str]) -> Response:
+    def write(self, results: Sequence["Picture | Problem"]) -> bytes:
         """The answer; a file if it is to be one, of the only picture."""
         if self.media_type != JSON:
             (only,) = results
             assert isinstance(only, Picture)
-            return Response(only.data, media_type=self.media_type, headers=headers)
+            return only.data
         data = [self._item(result, index) for index, result in enumerate(results)]
         num_failed = sum(isinstance(result, Problem) for result in results)
         counts = {"images": len(data), "failed": num_failed}
-        return Response(orjson.dumps({"data": data, "counts": counts}), media_type=JSON, headers=headers)
+        return orjson.dumps({"data": data, "counts": counts})
 
     def _item(self, result: "Picture | Problem", index: int) -> dict[str, Any]:
         if isinstance(result, Problem):

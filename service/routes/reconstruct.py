@@ -35,6 +35,7 @@ async def reconstruct(request: Request, options: Annotated[ReconstructOptions, Q
     """
     flow = Flow(request)
     tokenizer = flow.service.registry.named(options.model, options.decoder)
+    f = tokenizer.space.downsample_factor
     async with flow.body() as body:
         uploads = await flow.images_in(body)
         form = Form.negotiated(flow.accept, len(uploads), options.quality)
@@ -45,15 +46,16 @@ async def reconstruct(request: Request, options: Annotated[ReconstructOptions, Q
 
         async def work(upload: Upload) -> Picture:
             original = await flow.pixels_of(upload)
-            grid = await flow.run(lambda: tokenizer.encoding(original), upload.num_pixels)
+            grid = await flow.run(lambda: tokenizer.encoding(original), upload.padded_pixels(f))
             flow.coded(grid)
-            reconstruction = await flow.run(lambda: tokenizer.decoding(grid), upload.num_pixels)
+            reconstruction = await flow.run(lambda: tokenizer.decoding(grid), upload.padded_pixels(f))
             return await flow.output(finish, original, grid, reconstruction)
 
-        num_pixels = (upload.num_pixels for upload in uploads if isinstance(upload, Upload))
+        num_pixels = (upload.padded_pixels(f) for upload in uploads if isinstance(upload, Upload))
         async with flow.admitted(num_pixels, passes=2):
             pictures = await flow.each(uploads, work)
-            return await flow.output(form.response, pictures, {})
+            answer = await flow.output(form.write, pictures)
+    return flow.answer(answer, form.media_type, {})
 
 
 def _measure(original: RGB8, grid: CodeGrid, reconstruction: RGB8) -> dict[str, Any]:

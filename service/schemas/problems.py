@@ -3,6 +3,13 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class KnownModel(BaseModel):
+    """A model that codes were tried with."""
+
+    model: str = Field(examples=["photo-f8"])
+    fingerprint: str = Field(examples=["1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809"])
+
+
 class ItemProblem(BaseModel):
     """What went wrong with one item."""
 
@@ -18,7 +25,13 @@ class ItemProblem(BaseModel):
     limit: float | None = Field(default=None, examples=[16777216])
     """The limit that was passed, where there is one: pixels, bytes, images, codes or megapixels of work."""
     actual: float | None = Field(default=None, examples=[81000000])
-    """What came, in the limit's unit."""
+    """What came, in the limit's unit; at least so much where it was not counted to its end."""
+    fingerprint: str | None = Field(
+        default=None, examples=["0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"]
+    )
+    """That of codes which belong to another model."""
+    known: list[KnownModel] | None = None
+    """The loaded models in place of it, or the one that the option `model` names."""
 
 
 class ProblemDetails(ItemProblem):

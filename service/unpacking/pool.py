@@ -1,11 +1,13 @@
 """Unpacking processes, each with a thread that hands it one file after another.
 
-A file whose process ends in the middle of it is tried once more in a fresh one, for the first may have been
-killed for another reason; a file that takes too long is not. Either way no other file is touched.
+A file whose process ends in the middle of it, or does not take it, is tried once more in a fresh one, for the
+reason may have been another; a file that takes too long is not. Either way no other file is touched.
 """
 
 import logging
 import os
+import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -68,9 +70,15 @@ class UnpackingPool:
         It ends with the errors of `decode_image`; with ImageError also where a process ended over the file,
         twice, or took too long; with Unavailable where no process can be started.
         """
-        file = _File(data, max_pixels)
+        return self._put(_File(data, max_pixels))
+
+    def submit_for_size(self, data: bytes) -> Future[tuple[int, int]]:
+        """(width, height) by a file's header, to come; all else is as with `submit`."""
+        return self._put(_File(data, max_pixels=0))
+
+    def _put(self, file: "_File") -> Future[Any]:
         self._queue.put(file)
-        return file.rgb
+        return file.result
 
     @property
     def num_alive(self) -> int:
@@ -88,8 +96,8 @@ class UnpackingPool:
 @dataclass(frozen=True, slots=True)
 class _File:
     data: bytes
-    max_pixels: int
-    rgb: Future[RGB8] = field(default_factory=Future)
+    max_pixels: int  # 0 where only its size is wanted
+    result: Future[Any] = field(default_factory=Future)
 
 
 class _Unpacker(threading.Thread):
@@ -118,6 +126,7 @@ class _Unpacker(threading.Thread):
             raise
         finally:
             inner.close()  # the process has the only one, so that its end is the pipe's
+        _limit_waits(pipe.fileno(), self._seconds)
         self._pipe, self._process = pipe, process
 
     def await_process(self) -> None:
@@ -139,17 +148,17 @@ class _Unpacker(threading.Thread):
             if file is None:
                 self._end_process()
                 return
-            if file.rgb.set_running_or_notify_cancel():
+            if file.result.set_running_or_notify_cancel():
                 try:
-                    file.rgb.set_result(self._unpack(file))
+                    file.result.set_result(self._unpack(file))
                 except Exception as error:
-                    file.rgb.set_exception(error)
+                    file.result.set_exception(error)
 
     def _look_after_process(self) -> None:
         if not self.is_well or self._process.poll() is not None:
             self._replace_process()
 
-    def _unpack(self, file: _File) -> RGB8:
+    def _unpack(self, file: _File) -> RGB8 | tuple[int, int]:
         for _ in range(2):
             self._have_process()
             try:
@@ -166,7 +175,7 @@ class _Unpacker(threading.Thread):
                 return
         raise Unavailable("images cannot be unpacked at the moment", retry_after_s=1)
 
-    def _ask_process(self, file: _File) -> RGB8:
+    def _ask_process(self, file: _File) -> RGB8 | tuple[int, int]:
         try:
             self._pipe.send_bytes(file.max_pixels.to_bytes(8, "little"))
             self._pipe.send_bytes(file.data)
@@ -176,6 +185,8 @@ class _Unpacker(threading.Thread):
             answer = orjson.loads(self._pipe.recv_bytes(MAX_ANSWER_BYTES))
             if "error" in answer:
                 raise _error(answer)
+            if not file.max_pixels:
+                return answer["width"], answer["height"]
             rgb = np.empty((answer["height"], answer["width"], 3), np.uint8)
             self._pipe.recv_bytes_into(rgb.data.cast("B"))
             return rgb
@@ -198,6 +209,14 @@ class _Unpacker(threading.Thread):
         self._process.kill()
         self._process.wait()
         self._pipe.close()
+
+
+def _limit_waits(pipe: int, seconds: float) -> None:
+    """Let each read and write of a pipe fail with OSError after so long, as on a process that was stopped."""
+    limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))  # a timeval
+    with socket.socket(fileno=os.dup(pipe)) as same:
+        for side in socket.SO_SNDTIMEO, socket.SO_RCVTIMEO:
+            same.setsockopt(socket.SOL_SOCKET, side, limit)
 
 
 def _environment() -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 `python -m service.unpacking.process FD BYTES`: the pipe, open under that number, and the limit of memory.
 
-A file is two messages, the most pixels that it may have (eight bytes, little-endian) and its bytes. An answer
-is JSON, {"height", "width"} or {"error", "message", "limit", "actual"}, and after the former the pixels.
+A file is two messages, the most pixels that it may have (eight bytes, little-endian; 0 where only its size is
+wanted) and its bytes. An answer is JSON, {"height", "width"} or {"error", "message", "limit", "actual"}, and
+after the former the pixels where they were wanted.
 """
 
 import os
@@ -18,7 +19,7 @@ import numpy as np
 import orjson
 
 from vqvae.errors import ImageError, LimitError
-from vqvae.pixels import decode_image
+from vqvae.pixels import decode_image, read_size
 
 READY = b"ready"
 
@@ -40,15 +41,16 @@ def serve(pipe: Connection, memory_bytes: int) -> None:
 
 def _answer(pipe: Connection, data: bytes, max_pixels: int) -> None:
     try:
-        rgb = decode_image(data, max_pixels=max_pixels)
+        rgb = decode_image(data, max_pixels=max_pixels) if max_pixels else None
+        width, height = read_size(data) if rgb is None else (rgb.shape[1], rgb.shape[0])
     except (ImageError, LimitError) as error:
         numbers = {"limit": error.limit, "actual": error.actual} if isinstance(error, LimitError) else {}
         answer = {"error": type(error).__name__, "message": str(error), **numbers}
         pipe.send_bytes(orjson.dumps(answer))
     else:
-        height, width = rgb.shape[:2]
         pipe.send_bytes(orjson.dumps({"height": height, "width": width}))
-        pipe.send_bytes(np.ascontiguousarray(rgb).data.cast("B"))
+        if rgb is not None:
+            pipe.send_bytes(np.ascontiguousarray(rgb).data.cast("B"))
 
 
 def _forgo(memory_bytes: int) -> None:

@@ -90,6 +90,12 @@ def test_a_file_without_keys_is_an_error_and_never_an_open_door(tmp_path, conten
     assert "words" not in str(caught.value)
 
 
+@pytest.mark.parametrize("keys", ["", " , "])
+def test_a_setting_without_keys_is_an_error_and_never_an_open_door(keys):
+    with pytest.raises(ConfigError, match="api_keys must hold a key, got none; leave it out"):
+        Settings(api_keys=keys).read_keys()
+
+
 def test_settings_do_not_show_their_keys():
     assert "first-key" not in repr(Settings(**KEYS))
 

@@ -1,5 +1,6 @@
 """Slow and hostile clients, over real sockets: none holds a connection for longer than it may."""
 
+import asyncio
 import json
 import re
 import socket
@@ -7,7 +8,13 @@ import time
 
 import numpy as np
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
+from service.connections import Connection
+from service.middleware import PIECE_BYTES, RequestContext
+from service.settings import Settings
+from service.telemetry import Telemetry
 from vqvae.pixels import encode_image
 
 SOON_S = 20.0
@@ -172,6 +179,22 @@ def test_a_whole_url_takes_a_body_and_options_and_is_logged_as_its_path(strict, 
     assert "whole-url POST /v1/encode 200 " in strict.log.read_text()
 
 
+def test_a_body_with_two_lengths_is_refused_and_what_follows_is_no_request(strict, connect):
+    head = b"POST /v1/encode HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection = connect()
+    connection.sendall(head + b"0\r\n\r\nGET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n")
+    only_problem(read_to_end(connection), 400, "malformed")
+    assert "smuggled" not in strict.log.read_text()
+
+
+def test_nothing_is_upgraded_and_nothing_said_of_it_in_the_log(strict, connect, small):
+    head = b"POST /v1/encode HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    connection = connect()
+    connection.sendall(2 * (head + b"Content-Length: %d\r\n\r\n" % len(small) + small))
+    assert [status for status, _, _ in answers_in(read_to_end(connection))] == [200, 200]
+    assert "WebSocket" not in strict.log.read_text()
+
+
 def test_pipelined_requests_are_answered_in_order(connect, small):
     post = b"POST /v1/encode?encoding=base64 HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (
         HOST,
@@ -238,5 +261,131 @@ def test_one_connection_too_many_is_503(start_service, connect):
     service = start_service(connections=3)
     assert service.client.get("/livez").status_code == 200  # one
     connect(service), connect(service)
-    only_problem(read_to_end(connect(service)), 503, "unavailable")
+    refused = [connect(service) for _ in range(3)]
+    assert read_to_end(connect(service)) == b""  # to tell each of so many would take as many connections
+    for connection in refused:
+        only_problem(read_to_end(connection), 503, "unavailable")
     assert service.client.get("/livez").status_code == 200
+
+
+# ---- answers that are not taken: in this process, where little of one gets into the kernel's buffers
+
+
+class Answering:
+    """Answers every request with so many bytes."""
+
+    def __init__(self, num_bytes, **settings):
+        self.body = np.random.default_rng(0).bytes(num_bytes)
+        self.state = ServerState()
+        self.clients = []
+        settings = Settings(threads=1, **settings)
+        telemetry = Telemetry()
+        config = uvicorn.Config(
+            RequestContext(self.answer, telemetry),
+            ws="none",
+            log_config=None,
+            timeout_keep_alive=settings.keep_alive_s,
+        )
+        self.connection = lambda: Connection(
+            settings=settings, telemetry=telemetry, config=config, server_state=self.state, app_state={}
+        )
+
+    async def answer(self, scope, receive, send):
+        headers = [(b"content-length", b"%d" % len(self.body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+    @property
+    def num_waiting(self):
+        """Bytes that wait for their client."""
+        return sum(each.transport.get_write_buffer_size() for each in self.state.connections)
+
+    async def __aenter__(self):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        self.address = listener.getsockname()
+        self.server = await asyncio.get_running_loop().create_server(self.connection, sock=listener)
+        return self
+
+    async def __aexit__(self, *_):
+        self.server.close()
+        for writer in self.clients:
+            writer.transport.abort()
+
+    async def ask(self, *headers, num_times=1):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, self.address)
+        reader, writer = await asyncio.open_connection(sock=client, limit=4096)
+        self.clients.append(writer)
+        writer.write(num_times * b"\r\n".join([b"GET / HTTP/1.1", b"Host: x", *headers, b"", b""]))
+        await reader.readuntil(b"\r\n\r\n")
+        return reader
+
+
+async def read_slowly(reader, num_bytes, pause_s):
+    """What comes of so many bytes, a little at a time."""
+    came = b""
+    while len(came) < num_bytes and (piece := await reader.read(min(16384, num_bytes - len(came)))):
+        came += piece
+        await asyncio.sleep(pause_s)
+    return came
+
+
+async def until(condition):
+    async with asyncio.timeout(SOON_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.anyio
+async def test_a_large_answer_waits_for_its_client_in_one_copy():
+    async with Answering(10_000_000) as server:
+        for _ in range(10):
+            await server.ask()
+        await asyncio.sleep(0.2)
+        assert 0 < server.num_waiting <= 10 * 2 * PIECE_BYTES
+        reader = await server.ask()
+        assert await reader.readexactly(len(server.body)) == server.body
+
+
+@pytest.mark.anyio
+async def test_a_client_that_is_slow_has_its_time_however_short_a_connection_is_kept(monkeypatch):
+    monkeypatch.setattr("service.connections.LINGER_S", 0.1)
+    async with Answering(1_500_000, keep_alive_s=1, answer_s=60) as server:
+        reader = await server.ask()
+        assert await read_slowly(reader, len(server.body), 0.03) == server.body
+
+
+@pytest.mark.anyio
+async def test_a_client_that_is_too_slow_is_let_go_also_where_some_of_its_answer_goes_on():
+    async with Answering(5_000_000, answer_s=1) as server:
+        reader = await server.ask()
+        assert len(await read_slowly(reader, len(server.body), 0.05)) < len(server.body)
+        assert not server.state.connections
+
+
+@pytest.mark.anyio
+async def test_every_answer_of_a_connection_has_a_time_of_its_own():
+    async with Answering(500_000, answer_s=3) as server:
+        reader = await server.ask(num_times=4)
+        for number in range(4):
+            if number:
+                await reader.readuntil(b"\r\n\r\n")
+            assert await read_slowly(reader, len(server.body), 0.04) == server.body
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("num_bytes", "num_left"), [(60_000, 60_000), (200_000, 15_000)])
+async def test_a_connection_that_is_to_be_closed_is_closed_also_where_the_rest_is_never_taken(
+    num_bytes, num_left
+):
+    async with Answering(num_bytes, answer_s=2) as server:
+        reader = await server.ask(b"Connection: close")
+        while server.num_waiting > num_left:
+            await reader.read(1024)
+        await asyncio.sleep(0.1)
+        assert server.num_waiting > 0
+        await until(lambda: not server.state.connections)

@@ -4,8 +4,18 @@ import orjson
 import pytest
 
 from service import errors
-from service.errors import Overloaded, Problem, TooLarge, as_problem, describe_validation, request_id
+from service.errors import (
+    OtherFingerprint,
+    Overloaded,
+    Problem,
+    TooLarge,
+    as_problem,
+    describe_validation,
+    request_id,
+)
+from service.schemas.problems import ItemProblem
 from vqvae import errors as library
+from vqvae.code_grid import CodeSpace
 
 
 @pytest.mark.parametrize(
@@ -24,11 +34,17 @@ def test_an_error_of_the_library_becomes_its_problem(error, status, kind):
     assert (problem.status, problem.kind, problem.detail) == (status, kind, "m")
 
 
-def test_a_fingerprint_error_is_409_that_names_both():
-    problem = as_problem(library.FingerprintError(expected="here", actual="there"))
-    assert problem.status == 409
-    assert "here" in problem.detail
-    assert "there" in problem.detail
+def test_another_fingerprint_is_told_with_those_of_the_models_by_name():
+    spaces = [CodeSpace("one", "1a" * 32, 64, 8), CodeSpace("two", "2b" * 32, 64, 8)]
+    members = OtherFingerprint("0f" * 32, spaces).to_dict()
+    assert members["status"] == 409
+    assert members["fingerprint"] == "0f" * 32
+    assert members["known"] == [
+        {"model": "one", "fingerprint": "1a" * 32},
+        {"model": "two", "fingerprint": "2b" * 32},
+    ]
+    assert f"the codes have fingerprint {'0f' * 32}, while one has {'1a' * 32} and two" in members["detail"]
+    assert ItemProblem.model_validate(members, strict=True).model_dump(exclude_unset=True) == members
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("secret"), library.ModelError("secret")])
@@ -68,3 +84,9 @@ def test_a_validation_error_is_told_in_a_line_without_the_value():
     found = [{"loc": ("query", "size"), "msg": "wrong", "input": "secret"}] * 2
     assert describe_validation(found) == "query.size: wrong (and 1 more)"
     assert describe_validation([{"loc": (), "msg": "wrong"}]) == "the body: wrong"
+
+
+@pytest.mark.parametrize("name", ["<script>", "a" * 65, "a b", "\x1b[31m", "\u00e9", ""])
+def test_a_name_that_came_is_told_where_it_is_a_plain_word(name):
+    assert describe_validation([{"loc": ("query", name), "msg": "unknown"}]) == "query....: unknown"
+    assert describe_validation([{"loc": ("images", 7, "b64"), "msg": "unknown"}]) == "images.7.b64: unknown"

@@ -2,12 +2,14 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -80,6 +82,26 @@ def test_the_log_comes_as_json_where_that_is_wanted(start_service, png):
     assert "secret" not in service.log.read_text()
 
 
+def test_it_takes_as_many_connections_as_its_settings_say_where_few_files_are_allowed_at_first(start_service):
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, allowed[1]))
+    try:
+        service = start_service()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+    host, port = service.url.removeprefix("http://").split(":")
+    with ExitStack() as stack:
+        for _ in range(150):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        assert httpx.get(f"{service.url}/livez", timeout=30).status_code == 200
+
+
+def test_it_listens_on_an_address_of_ipv6(start_service):
+    service = start_service(host="::1")
+    assert service.url.startswith("http://[::1]:")
+    assert service.client.get("/livez").status_code == 200
+
+
 def test_a_missing_model_ends_the_start_with_one_line():
     assert "no model at nowhere/photo-f8" in one_line_of_error(
         run_to_its_end(port=0, models="nowhere/photo-f8")
@@ -140,6 +162,18 @@ def test_a_drain_that_takes_too_long_ends_with_503_and_an_error(start_service, l
     service.process.send_signal(signal.SIGINT)
     assert service.process.wait(timeout=30) == 1
     assert "unanswered after draining for 0 s" in service.log.read_text()
+    thread.join(timeout=60)
+    problem_of(answers[0], 503, "unavailable")
+
+
+def test_a_second_signal_ends_a_drain_at_once(start_service, large_upload, problem_of):
+    service = start_service(drain_s=300)
+    thread, answers = start_large_request(service, large_upload * 10)
+    service.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert service.process.poll() is None
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(timeout=30) == 1
     thread.join(timeout=60)
     problem_of(answers[0], 503, "unavailable")
 

@@ -32,6 +32,7 @@ from vqvae.formats import (
 )
 from vqvae.metrics import psnr, ssim
 from vqvae.pixels import encode_image
+from vqvae.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -810,36 +811,54 @@ def test_codes_find_their_model_by_themselves(page, tmp_path, other_tokenizer, l
     assert page.locator("#model").input_value() == "other"
 
 
-def test_a_decoder_is_chosen_where_there_are_several(visit, photo_file):
-    asked = []
+@pytest.fixture(scope="module")
+def service_of_two(start_service, two_decoders, weights):
+    """A service whose default model has two decoders, and whose other one has one."""
+    return start_service(models=f"{two_decoders},{weights / 'other'}")
 
-    def with_two(route):
-        document = route.fetch().json()
-        for model in document["data"]:
-            model["decoders"] = ["faithful", "vivid"]
-        route.fulfill(json=document)
 
-    def as_the_other(route):
-        asked.append(route.request.url)
-        route.continue_(url=route.request.url.replace("vivid", "faithful"))
-
-    def prepare(page):
-        page.route("**/v1/models", with_two)
-        page.route("**/v1/*decoder=vivid*", as_the_other)
-
-    page = visit(prepare=prepare)
+def test_a_decoder_is_chosen_where_there_are_several(
+    visit, service_of_two, two_decoders, photo_file, large_photo, tmp_path
+):
+    faithful, vivid = Tokenizer.load_decoders(two_decoders)
+    page = visit(service_of_two.url)
     page.open(photo_file)
-    expect(page.locator("#decoder-choice")).to_be_visible()
-    assert not asked
+    codes = page.codes
+    assert page.locator("#decoder option").all_inner_texts() == ["faithful", "vivid"]
+    assert np.array_equal(page.picture, decoded(faithful, codes))
     page.select_option("#decoder", "vivid")
     expect(page.locator("#curl")).to_contain_text("/v1/decode?decoder=vivid")
     page.wait()
-    assert any("/v1/decode" in url for url in asked)
+    assert np.array_equal(page.codes, codes)  # they are of the model, whoever decodes them
+    picture = page.picture
+    assert np.array_equal(picture, decoded(vivid, codes))
+    assert not np.array_equal(picture, decoded(faithful, codes))
+    expect(page.locator("[data-figure=psnr]")).to_have_text(f"{psnr(large_photo, picture):.2f} dB")
+    with folder_with(photo_file, tmp_path):
+        for made in run_lines(page, tmp_path):
+            assert np.array_equal(made, picture)
     page.choose("tool", "paint")
-    asked.clear()
-    page.click(2, 2)
+    page.fill("#brush", "9")
+    page.drag((2, 2), (2, 12), steps=3)
     page.wait()
-    assert len(asked) >= 1
+    edited = page.codes
+    assert (edited[2, 2:13] == 9).all()
+    assert np.array_equal(page.picture, decoded(vivid, edited))
+    page.locator("#codebook summary").click()
+    page.locator("#book[aria-rowcount='8']").wait_for()
+    page.fill("#find", "41")
+    expect(page.locator("#found")).to_contain_text("Code 41")
+    patch = [page.pixel("#found-patch", 16 * i + 8, 8)[:3] for i in range(8)]
+    assert patch == vivid.code_patches()[41][0].tolist() != faithful.code_patches()[41][0].tolist()
+    page.select_option("#decoder", "faithful")
+    expect(page.locator("#curl")).not_to_contain_text("vivid")
+    page.wait()
+    assert np.array_equal(page.picture, decoded(faithful, edited))
+    before = psnr(large_photo, decoded(faithful, codes))
+    expect(page.locator("[data-figure=psnr]")).to_have_text(f"{before:.2f} dB")
+    assert "before they were edited" in page.text("#figures-note")
+    page.select_option("#model", "other")
+    expect(page.locator("#decoder-choice")).to_be_hidden()
 
 
 def test_one_decoder_is_no_choice(page):
@@ -968,6 +987,35 @@ def test_it_is_light_or_dark_as_the_system_is_or_as_was_chosen(visit):
     assert ground() == dark
     page.get_by_role("button", name="Light").click()
     assert ground() == light
+
+
+def test_what_is_painted_is_light_or_dark_as_the_rest_is(page, encoded):
+    absent = next(code for code in range(64) if code not in encoded.codes)
+    page.locator("#codebook summary").click()
+    page.locator("#book[aria-rowcount='8']").wait_for()
+    page.locator("#only-here").check()
+    page.fill("#find", str(absent))
+    box = page.locator("#book .cursor").bounding_box()
+    left, top, _, _ = page.locator("#book canvas").bounding_box().values()
+    dimmed = int(box["x"] - left + box["width"] / 2), int(box["y"] - top + box["height"] / 2)
+    page.locator("#grid canvas").scroll_into_view_if_needed()
+    side = page.locator("#grid canvas").bounding_box()["width"] * F / WIDTH
+    cell = int(20.5 * side), int(10.5 * side)
+    line = int(20.5 * side), int(10 * side)
+
+    def painted():
+        page.wait_for_timeout(200)  # for a frame
+        points = ("#book canvas", dimmed), ("#grid canvas", cell), ("#grid canvas", line)
+        return [sum(page.pixel(selector, *point)[:3]) for selector, point in points]
+
+    light = painted()
+    page.page.emulate_media(color_scheme="dark")
+    dark = painted()
+    assert dark[0] < light[0] - 200  # paper lies over the codes that do not occur
+    assert dark[1] == light[1]
+    assert dark[2] < light[2] - 50  # lines part the cells
+    page.get_by_role("button", name="Light").click()
+    assert painted() == light
 
 
 def test_fingers_tap_paint_and_pinch(visit, photo_file, encoded):

@@ -45,7 +45,16 @@ def test_what_kubernetes_puts_beside_a_service_called_vqvae_is_ignored(monkeypat
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "65536"), ("PORT", "http"), ("THREADS", "0"), ("BODY_BYTES", "-1"), ("DEADLINE_S", "")],
+    [
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("HOST", ""),
+        ("THREADS", "0"),
+        ("BODY_BYTES", "-1"),
+        ("DEADLINE_S", ""),
+        ("DEADLINE_S", "inf"),
+        ("IMAGE_MEGAPIXELS", "nan"),
+    ],
 )
 def test_a_wrong_value_is_rejected_in_a_line_that_names_it(monkeypatch, name, value):
     monkeypatch.setenv(PREFIX + name, value)

@@ -12,7 +12,15 @@ from hypothesis.extra import numpy as st_numpy
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
 from vqvae.errors import ConfigError, ImageError, LimitError, UnsupportedImageError
-from vqvae.pixels import MEDIA_TYPES, decode_image, encode_image, pad_to_multiple, sniff, to_rgb8
+from vqvae.pixels import (
+    MEDIA_TYPES,
+    decode_image,
+    encode_image,
+    pad_to_multiple,
+    read_size,
+    sniff,
+    to_rgb8,
+)
 
 WHITE, RED, BLUE = [255, 255, 255], [255, 0, 0], [0, 0, 255]
 LISTED = list(MEDIA_TYPES)
@@ -85,6 +93,18 @@ def test_no_other_decoder_of_pillow_can_be_reached(name):
 def test_bytes_of_no_listed_type_are_unsupported(data):
     with pytest.raises(UnsupportedImageError):
         sniff(data)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_size_is_known_by_the_header_alone(name):
+    assert read_size(SAMPLES[name]) == (40, 30)
+
+
+def test_the_size_of_what_is_no_image_is_an_error():
+    with pytest.raises(UnsupportedImageError):
+        read_size(b"%PDF")
+    with pytest.raises(ImageError):
+        read_size(SAMPLES["png"][:20])
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -9,6 +9,7 @@ Both do the same by the same code, and differ only in how they send, sleep and r
     verbs         encode, decode and reconstruct on the wire
     session       all of it, as steps that yield what to send
     many          any number of images: groups, order, failures, progress
+    deadlines     connections that keep to a request's time
     blocking, asynchronous    the two clients
 """
 

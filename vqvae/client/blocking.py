@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, TypeVar, overload
 import httpx
 from PIL import Image
 
+from vqvae.client.deadlines import Deadlines
 from vqvae.client.exchange import Attempt, Done, Outcome, Steps, advance
 from vqvae.client.many import Errors, Group, Progress, Run
 from vqvae.client.models import ServedModel
@@ -76,6 +77,7 @@ class Client:
         )
         self._closing = threading.Event()
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._deadlines = Deadlines()
         self._http = httpx.Client(base_url=base_url, headers=self._session.headers, transport=transport)
 
     def __repr__(self) -> str:
@@ -267,6 +269,7 @@ class Client:
         return result
 
     def _send(self, attempt: Attempt) -> Outcome:
+        self._deadlines.begin(attempt)
         try:
             with self._http.stream(**attempt.for_httpx(trace=self._note_connection)) as response:
                 body = bytearray()
@@ -280,7 +283,9 @@ class Client:
     def _note_connection(self, event: str, info: Mapping[str, Any]) -> None:
         """Called by httpx with all that happens in a request (its extension `trace`)."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            connection = info["return_value"].get_extra_info("socket")
+            stream = info["return_value"]
+            self._deadlines.keep(stream)
+            connection = stream.get_extra_info("socket")
             self._sockets.add(connection)
             if self._closing.is_set():
                 _hang_up(connection)

@@ -4,7 +4,6 @@ Of several images one may fail for itself: then its item carries a problem. What
 apart here by whether it is about that image (`concerns_one`) or about all that would be asked after it.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +42,6 @@ _OF_ONE = _OF_AN_IMAGE | {
     )
 }
 _WHO = "is there another program, or a proxy, at this address?"
-_FINGERPRINT = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def answer_of(ended: Ended, url: str, timeout_s: float) -> Answer:
@@ -72,9 +70,11 @@ def problem_of(members: Mapping[str, Any], answer: Answer) -> ServiceProblem:
     }
     detail = str(members.get("detail") or common["title"] or "the service gives no reason")
     if common["type_"] == KIND + "other-fingerprint":
-        actual_fingerprint, *expected = _FINGERPRINT.findall(detail) or [""]
         return RefusedFingerprintError(
-            detail, expected=" or ".join(expected), actual=actual_fingerprint, **common
+            detail,
+            expected=" or ".join(_fingerprints(members.get("known"))),
+            actual=str(members.get("fingerprint") or ""),
+            **common,
         )
     common |= {"limit": limit, "actual": actual, "retry_after_s": retry_after_s(answer)}
     if common["type_"] in _OF_AN_IMAGE:
@@ -112,6 +112,12 @@ def concerns_one(error: VqvaeError) -> bool:
     if isinstance(error, ServiceProblem):
         return error.type in _OF_ONE
     return isinstance(error, ImageError | CodesError | FormatError | LimitError)
+
+
+def _fingerprints(known: object) -> list[str]:
+    """Those of a problem's known models; none where an older service names no models."""
+    models = [model for model in known if isinstance(model, dict)] if isinstance(known, list) else []
+    return [str(model["fingerprint"]) for model in models if "fingerprint" in model]
 
 
 def _number(value: object) -> int | float | None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from vqvae.errors import ImageError, LimitError, UnsupportedImageError
-from vqvae.pixels import ImageLike, check_rgb8, decode_image, encode_image, read_file, sniff, to_rgb8
+from vqvae.errors import ImageError, UnsupportedImageError
+from vqvae.pixels import ImageLike, check_rgb8, encode_image, read_file, read_size, sniff, to_rgb8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,10 @@ class Upload:
     def num_pixels(self) -> int:
         """By the header alone; 0 where it cannot be read, which the service will have to say."""
         try:
-            decode_image(self.data, max_pixels=0)
-        except LimitError as error:
-            return error.actual
+            width, height = read_size(self.data)
         except ImageError:
-            pass
-        return 0
+            return 0
+        return width * height
 
 
 def upload_of(image: ImageLike) -> Upload:

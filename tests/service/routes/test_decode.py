@@ -118,6 +118,28 @@ def test_items_are_joined_decoded_and_failures_passed_on(client, other_tokenizer
     assert document["data"][3]["error"]["status"] == 422
 
 
+def test_of_a_failure_that_is_passed_on_its_own_members_are_kept(client):
+    deep = b"[" * 400 + b"]" * 400  # can be read, and not be written
+    known = b'"fingerprint":"f","known":[{"model":"m","fingerprint":"g","more":%b}]' % deep
+    error = b'{"type":"t","title":"t","status":422,"detail":"d","limit":7,"actual":8,%b,"more":%b}' % (
+        known,
+        deep,
+    )
+    body = b'{"data":[{"error":%b},{"error":%b}]}' % (error, error)
+    answer = client.post("/v1/decode", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 200
+    assert answer.json()["data"][1]["error"] == {
+        "type": "t",
+        "title": "t",
+        "status": 422,
+        "detail": "d",
+        "limit": 7,
+        "actual": 8,
+        "fingerprint": "f",
+        "known": [{"model": "m", "fingerprint": "g"}],
+    }
+
+
 def test_the_only_item_being_a_failure_is_422(client, problem_of):
     problem_of(
         client.post("/v1/decode", json={"data": [{"index": 0, "error": {"status": 415}}]}), 422, "bad-codes"
@@ -138,7 +160,7 @@ def test_several_images_are_json_or_406(client, grid, problem_of):
 
 
 @pytest.mark.parametrize("form", ["json", "code file", "npy"])
-def test_another_fingerprint_is_409_that_names_both(client, grid, foreign, problem_of, form):
+def test_another_fingerprint_is_409_that_names_both(client, grid, other_tokenizer, foreign, problem_of, form):
     match form:
         case "json":
             response = client.post("/v1/decode", json=to_document([to_item(foreign)]))
@@ -147,19 +169,31 @@ def test_another_fingerprint_is_409_that_names_both(client, grid, foreign, probl
         case _:
             response = client.post(f"/v1/decode?fingerprint={'0f' * 32}", content=to_npy(foreign))
     problem = problem_of(response, 409, "other-fingerprint")
+    assert problem["fingerprint"] == "0f" * 32
+    assert problem["known"] == [
+        {"model": space.model, "fingerprint": space.fingerprint}
+        for space in (grid.space, other_tokenizer.space)
+    ]
     assert "0f" * 32 in problem["detail"]
     assert grid.space.fingerprint in problem["detail"]
 
 
 def test_another_fingerprint_among_several_fails_its_item_alone(client, grid, foreign):
-    document = client.post("/v1/decode", json=to_document([to_item(foreign), to_item(grid)])).json()
-    assert document["data"][0]["error"]["status"] == 409
-    assert document["counts"] == {"images": 2, "failed": 1}
+    bare = {name: value for name, value in to_item(foreign).items() if name not in ("codebook_size", "grid")}
+    document = client.post("/v1/decode", json={"data": [to_item(foreign), to_item(grid), bare]}).json()
+    for index in 0, 2:
+        error = document["data"][index]["error"]
+        assert (error["status"], error["fingerprint"]) == (409, "0f" * 32)
+        assert [model["model"] for model in error["known"]] == ["tiny", "other"]
+    assert document["counts"] == {"images": 3, "failed": 2}
 
 
 def test_the_model_option_must_name_the_codes_model(client, grid, problem_of):
     assert client.post("/v1/decode?model=tiny", content=to_code_file(grid)).status_code == 200
-    problem_of(client.post("/v1/decode?model=other", content=to_code_file(grid)), 409, "other-fingerprint")
+    refused = client.post("/v1/decode?model=other", content=to_code_file(grid))
+    problem = problem_of(refused, 409, "other-fingerprint")
+    assert problem["fingerprint"] == grid.space.fingerprint
+    assert [model["model"] for model in problem["known"]] == ["other"]
     problem_of(client.post("/v1/decode?model=nope", content=to_code_file(grid)), 404, "not-found")
 
 

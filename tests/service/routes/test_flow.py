@@ -10,6 +10,8 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
+from vqvae.code_grid import CodeGrid
+from vqvae.formats import to_code_file
 from vqvae.pixels import encode_image
 
 pytestmark = pytest.mark.anyio
@@ -100,6 +102,22 @@ async def test_small_images_cost_at_least_a_64th_of_a_megapixel(in_process, held
         assert (await answer).status_code == 200
 
 
+async def test_an_image_of_one_row_is_as_much_work_as_the_rows_that_it_is_padded_to(
+    in_process, held, tokenizer, problem_of
+):
+    codes = to_code_file(CodeGrid(np.zeros((1, 16384), int), 131072, 1, tokenizer.space))
+    async with in_process(queue_megapixels=3) as (client, app):
+        model = await held(app)
+        answer = asyncio.create_task(client.post("/v1/reconstruct", content=image_of(1, 131072)))
+        await until(lambda: model.num_waiting == 1)
+        assert health_of(app).queue_megapixels == 2 * 8 * 131072 / 2**20
+        for path, content in ("encode", image_of(131072, 1)), ("decode", codes):
+            problem = problem_of(await client.post(f"/v1/{path}", content=content), 429, "overloaded")
+            assert problem["actual"] == 3
+        model.release(100_000)
+        assert (await answer).status_code == 200
+
+
 async def test_bodies_in_memory_are_limited_together(in_process, held, problem_of):
     noise = encode_image(np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8))
     async with in_process(queue_body_bytes=2 * len(noise)) as (client, app):
@@ -138,7 +156,7 @@ async def test_the_deadline_ends_all_images_of_a_request_together(in_process, he
 def leaving_client():
     """Asks an application; gives the request's task, what makes its client leave, and what is sent to it."""
 
-    def ask(app, request):
+    def ask(app, request, takes=None):
         left = asyncio.Event()
         sent = []
         body = [{"type": "http.request", "body": request.read(), "more_body": False}]
@@ -151,6 +169,8 @@ def leaving_client():
 
         async def send(message):
             sent.append(message)
+            if takes is not None:
+                await takes.wait()
 
         scope = {
             "type": "http",
@@ -182,6 +202,21 @@ async def test_a_client_that_leaves_frees_its_place_and_its_tiles_are_dropped(
         model.release()
         assert (await client.post("/v1/encode", content=image_of(8, 8))).status_code == 200
         assert model.num_run == 2  # one of the large image's 32 tiles, and the small image's
+
+
+async def test_answers_count_as_bodies_in_memory_until_they_are_taken(in_process, leaving_client, problem_of):
+    async with in_process(queue_body_bytes=100_000) as (client, app):
+        as_npy = {"Accept": "application/x-npy"}  # 120 kB
+        whole = client.build_request("POST", "/v1/reconstruct", content=image_of(200, 200), headers=as_npy)
+        taken = asyncio.Event()
+        request, _, sent = leaving_client(app, whole, taken)
+        await until(lambda: sent)
+        assert health_of(app).num_requests == 0
+        problem_of(await client.post("/v1/encode", content=image_of(8, 8)), 429, "overloaded")
+        taken.set()
+        await request
+        assert app.state.service.bodies._num_bytes == 0
+        assert (await client.post("/v1/encode", content=image_of(8, 8))).status_code == 200
 
 
 async def test_a_fault_in_the_model_is_500_without_details_and_in_the_log(
@@ -350,7 +385,7 @@ async def test_a_batch_whose_client_leaves_is_over_at_once_with_all_its_images(
 async def test_a_client_may_leave_while_its_images_are_looked_at(in_process, leaving_client):
     async with in_process() as (client, app):
         headers, never = app.state.service.headers, []
-        headers.submit = lambda *_, **__: never.append(Future()) or never[-1]
+        headers.submit_for_size = lambda _: never.append(Future()) or never[-1]
         request, leave, sent = leaving_client(
             app, client.build_request("POST", "/v1/encode", files=batch_of(32))
         )
@@ -384,7 +419,7 @@ async def test_small_requests_pass_a_storm_of_batches(in_process, held):
 async def test_a_small_request_is_looked_at_after_one_image_of_each_batch(in_process):
     async with in_process(queue_megapixels=64) as (client, app):
         looks = []
-        app.state.service.headers.submit = lambda data, max_pixels: looks.append(data) or Future()
+        app.state.service.headers.submit_for_size = lambda data: looks.append(data) or Future()
         tasks = [asyncio.create_task(client.post("/v1/encode", files=batch_of(32))) for _ in range(40)]
         await until(lambda: len(looks) == 40)
         tasks.append(asyncio.create_task(client.post("/v1/encode", content=image_of(8, 8))))

@@ -56,6 +56,12 @@ def test_the_pixels_are_those_of_decode_image(pool, photo, media_type):
     np.testing.assert_array_equal(pool.submit(data, PIXELS).result(), decode_image(data))
 
 
+def test_the_size_of_a_file_is_had_without_its_pixels(pool, png):
+    assert pool.submit_for_size(png[:60]).result() == (70, 45)
+    with pytest.raises(ImageError):
+        pool.submit_for_size(png[:20]).result()
+
+
 def test_many_files_at_once_each_get_their_own_pixels(pool):
     images = [np.full((5 + i, 7, 3), i, np.uint8) for i in range(50)]
     futures = [pool.submit(encode_image(image), PIXELS) for image in images]
@@ -127,6 +133,15 @@ def test_a_file_whose_process_is_killed_is_tried_again(restless, photo):
     wait_until(future.running)
     os.kill(process().pid, signal.SIGKILL)
     np.testing.assert_array_equal(future.result(), image)
+    assert len(replaced) == 1
+
+
+def test_a_file_that_its_process_does_not_take_goes_to_another_one(start_pool):
+    replaced = []
+    pool = start_pool(1, seconds=2, on_replaced=lambda: replaced.append(1))
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)  # more than a pipe holds
+    os.kill(processes(pool)[0].pid, signal.SIGSTOP)
+    np.testing.assert_array_equal(pool.submit(encode_image(noise), PIXELS).result(timeout=60), noise)
     assert len(replaced) == 1
 
 

@@ -170,6 +170,55 @@ def test_an_answer_that_trickles_is_a_timeout(make_client, fake_server):
     assert time.monotonic() - began < 5
 
 
+def headers_that_never_end(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(100):
+        time.sleep(0.2)
+        handler.wfile.write(b"X-%d: 1\r\n" % number)
+
+
+def a_byte_just_in_time_and_then_nothing(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+    time.sleep(2.5)
+    handler.wfile.write(b"!")
+    time.sleep(20)
+
+
+@pytest.mark.parametrize("do", [headers_that_never_end, a_byte_just_in_time_and_then_nothing])
+def test_a_server_that_goes_on_and_on_gets_no_more_than_the_timeout(make_client, fake_server, do):
+    def play(_asked, _number):
+        def say(handler):
+            with suppress(OSError):  # the client has hung up
+                do(handler)
+
+        return say
+
+    server = fake_server(play)
+    began = time.monotonic()
+    with pytest.raises(ServiceTimeoutError):
+        make_client(server.url, timeout_s=3).encode(RGB)
+    assert 3 <= time.monotonic() - began < 5
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_takes_a_body_drop_by_drop_gets_no_more_than_the_timeout(make_client):
+    def take(listener):
+        accepted, _ = listener.accept()
+        with accepted, suppress(OSError):
+            while accepted.recv(2**18):
+                time.sleep(0.2)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=take, args=(listener,))
+        thread.start()
+        client = make_client(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=2)
+        began = time.monotonic()
+        with pytest.raises(ServiceTimeoutError):
+            client.encode(RGB + bytes(2**25))
+        assert 2 <= time.monotonic() - began < 5
+        thread.join()
+
+
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_a_page_is_no_answer_of_ours(make_client, fake_server, status):
     server = fake_server(lambda *_: fake_server.reply(status, b"<html>Hello", "text/html; charset=utf-8"))
@@ -305,16 +354,32 @@ def test_a_default_model_that_is_replaced_by_another_is_a_change_too(make_client
     assert client.encode(RGB, model="other").space == other
 
 
-def test_codes_of_no_model_here_name_both_fingerprints(make_client, fake_server):
-    here, there = "4d" * 32, fake_server.space.fingerprint
-    detail = f"the codes have fingerprint {there}; the models here have {here} and {'5e' * 32}"
-    server = fake_server(lambda *_: fake_server.problem(409, "other-fingerprint", detail=detail))
+@pytest.mark.parametrize(
+    ("members", "expected", "actual"),
+    [
+        (
+            {
+                "fingerprint": "3c" * 32,
+                "known": [
+                    {"model": "one", "fingerprint": "4d" * 32},
+                    {"model": "two", "fingerprint": "5e" * 32},
+                ],
+            },
+            f"{'4d' * 32} or {'5e' * 32}",
+            "3c" * 32,
+        ),
+        ({}, "", ""),  # of an older service
+        ({"fingerprint": None, "known": ["one", {"model": "two"}]}, "", ""),
+    ],
+)
+def test_codes_of_no_model_here_name_both_fingerprints(make_client, fake_server, members, expected, actual):
+    server = fake_server(lambda *_: fake_server.problem(409, "other-fingerprint", **members))
     grid = make_client(fake_server(lambda asked, _: fake_server.codes(asked)).url).encode(RGB)
     with pytest.raises(FingerprintError) as caught:
         make_client(server.url).decode(grid)
     error = caught.value
     assert isinstance(error, RefusedFingerprintError)
-    assert (error.expected, error.actual) == (f"{here} or {'5e' * 32}", there)
+    assert (error.expected, error.actual) == (expected, actual)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
