@@ -1,11 +1,15 @@
 import io
 import os
+import pickle
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from vqvae.errors import DataError
+from vqvae.errors import DataError, MissingExtraError
 from vqvae.sources import group_of, open_source
 
 
@@ -23,6 +27,11 @@ def write_tar(path, *names, mode="w", tar_format=tarfile.PAX_FORMAT):
             member = tarfile.TarInfo(name)
             member.size = len(name.encode())
             tar.addfile(member, io.BytesIO(name.encode()))
+
+
+def write_rows(path, columns, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, **options)
 
 
 def contents(source):
@@ -107,7 +116,9 @@ def test_what_holds_no_images_is_an_error(tmp_path):
             open_source(tmp_path / name)
     with pytest.raises(DataError, match="missing does not exist"):
         open_source(tmp_path / "missing")
-    with pytest.raises(DataError, match=r"give a folder, a \.tar file or a \.txt list"):
+    with pytest.raises(
+        DataError, match=r"give a folder, a \.tar file, a \.txt list of paths or a \.parquet file"
+    ):
         open_source(tmp_path / "picture.jpg")
 
 
@@ -154,6 +165,119 @@ def test_threads_may_read_one_source(tmp_path):
     source = open_source(tmp_path / "x.tar")
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(source.read, source.keys)) == [name.encode() for name in names]
+
+
+BAC = [b"b", b"a", b"c"]
+
+
+def struct_of(*names):
+    """A column as Hugging Face writes images."""
+    return pa.array([{"bytes": name.encode(), "path": name} for name in names])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"image": struct_of("b", "a", "c"), "label": [1, 2, 3]},
+        {"image": BAC, "key": ["b", "a", "c"], "url": ["x"] * 3},
+        {
+            "image": ["no", "bytes", "here"],
+            "jpg": pa.array([b"b", b"a", b"c"], pa.large_binary()),
+            "id": ["b", "a", "c"],
+        },
+        {"bytes": BAC, "__key__": ["b", "a", "c"], "path": ["x"] * 3},
+    ],
+    ids=["Hugging Face", "image and key", "jpg and id", "bytes and __key__"],
+)
+def test_rows_of_parquet_are_images_in_their_order(tmp_path, columns):
+    for row_group_size in (1, 2, 100):
+        write_rows(tmp_path / "a.parquet", columns, row_group_size=row_group_size)
+        source = open_source(tmp_path / "a.parquet")
+        assert list(source.keys) == ["b", "a", "c"]
+        assert contents(source) == {"b": "b", "a": "a", "c": "c"}
+        assert source.read("b") == b"b"
+        assert source.size("b") is None
+
+
+def test_a_folder_of_parquet_files_is_read_file_by_file(tmp_path):
+    write_rows(tmp_path / "d/1.parquet", {"image": struct_of("z", "y")})
+    write_rows(tmp_path / "d/0.PARQUET", {"image": struct_of("x")})
+    write_rows(tmp_path / "d/.hidden.parquet", {"image": struct_of("w")})
+    write(tmp_path, "d/README.md")
+    assert contents(open_source(tmp_path)) == {"x": "x", "z": "z", "y": "y"}
+    assert list(open_source(tmp_path).keys) == ["x", "z", "y"]
+
+
+def test_tables_beside_images_are_about_them_and_no_source(tmp_path):
+    write_rows(tmp_path / "0.parquet", {"url": ["x"]})  # as img2dataset puts them beside its shards
+    write_tar(tmp_path / "0.tar", "a.jpg")
+    assert list(open_source(tmp_path).keys) == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (
+            {"caption": ["a"], "key": ["b"]},
+            "has the columns caption, key, none of images; looked for bytes in image",
+        ),
+        ({"image": [b"x"], "caption": ["a"]}, "has the columns image, caption, none of keys; looked for key"),
+        ({"image": [b"x", b"y"], "key": ["a", None]}, "has no key in column `key`, row 1 of row group 0"),
+        ({"image": pa.array([{"bytes": b"x", "path": None}])}, r"has no key in column `image\.path`, row 0"),
+        ({"image": struct_of("a", "b", "a")}, r"a is in .* twice"),
+    ],
+)
+def test_parquet_without_images_or_keys_is_an_error_that_names_the_columns(tmp_path, columns, said):
+    write_rows(tmp_path / "a.parquet", columns)
+    with pytest.raises(DataError, match=said):
+        open_source(tmp_path / "a.parquet")
+
+
+def test_a_row_without_bytes_and_a_damaged_file_are_errors(tmp_path):
+    write_rows(tmp_path / "a.parquet", {"image": [b"x", None], "key": ["a", "b"]})
+    source = open_source(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="b has no bytes in column `image`"):
+        source.read("b")
+    with pytest.raises(DataError, match="holds no image c"):
+        source.read("c")
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"a\.parquet cannot be read as Parquet"):
+        open_source(tmp_path / "a.parquet").read("a")
+    with pytest.raises(DataError, match=r"a\.parquet cannot be read as Parquet"):
+        source.part(["a"]).read("a")
+
+
+def test_without_pyarrow_parquet_names_the_extra(tmp_path, monkeypatch):
+    (tmp_path / "a.parquet").touch()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet")
+    with pytest.raises(MissingExtraError, match="reading Parquet files needs the extra `bulk`"):
+        open_source(tmp_path / "a.parquet")
+
+
+def test_sizes_are_those_of_what_is_read(tmp_path):
+    write(tmp_path, "a.jpg", "list/../bb.png")
+    write_tar(tmp_path / "x.tar", "ccc.jpg")
+    source = open_source(tmp_path)
+    assert {key: source.size(key) for key in source.keys} == {
+        key: len(source.read(key)) for key in source.keys
+    }
+    (tmp_path / "a.jpg").unlink()
+    assert source.size("a.jpg") is None
+
+
+@pytest.mark.parametrize("kind", ["files", "rows"])
+def test_a_part_has_its_keys_in_their_order_and_can_be_sent(tmp_path, kind):
+    if kind == "files":
+        write(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    else:
+        write_rows(tmp_path / "x.parquet", {"image": struct_of("a.jpg", "b.jpg", "c.jpg")})
+    part = open_source(tmp_path).part(["c.jpg", "a.jpg"])
+    for source in (part, pickle.loads(pickle.dumps(part))):
+        assert list(source.keys) == ["c.jpg", "a.jpg"]
+        assert contents(source) == {"c.jpg": "c.jpg", "a.jpg": "a.jpg"}
+        with pytest.raises(DataError, match=r"holds no image b\.jpg"):
+            source.read("b.jpg")
 
 
 @pytest.mark.parametrize(

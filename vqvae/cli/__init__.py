@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import vqvae
-from vqvae.cli import decode, doctor, encode, evaluate, info, quality, reconstruct, train
+from vqvae.cli import bulk, decode, doctor, encode, evaluate, info, quality, reconstruct, train
 from vqvae.cli.stopping import stoppable
 from vqvae.cli.terminal import complain, reason, say
 from vqvae.errors import MissingExtraError, VqvaeError
@@ -24,6 +24,7 @@ _EXTRA_OF = {  # module -> what brings it
     "safetensors": "model",
     "tensorboard": "train",
     "matplotlib": "quality",
+    "pyarrow": "bulk",
 }
 
 
@@ -77,6 +78,11 @@ for _command in (
     train.train,
 ):
     app.command(help=_help_of(_command))(_command)
+_bulk = typer.Typer(rich_markup_mode=None, context_settings={"max_content_width": 100})
+_bulk.callback(invoke_without_command=True, help=_help_of(bulk.bulk_))(bulk.bulk_)
+for _of_bulk in bulk.COMMANDS:
+    _bulk.command(help=_help_of(_of_bulk))(_of_bulk)
+app.add_typer(_bulk, name="bulk")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,46 @@
+"""From a key to the pixels that are encoded, or to the reason why there are none.
+
+What is wrong with an image is its row. What is wrong with the machine (a disk that fails, no memory left)
+ends the work, for the image may be good, and the row would say otherwise for ever.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from vqvae.bulk.framing import centre_square
+from vqvae.bulk.manifest import Options
+from vqvae.errors import BulkError, DataError, ImageError, LimitError
+from vqvae.pixels import RGB8, decode_image
+from vqvae.sources import Source
+
+_OF_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """An image ready to be encoded, or a bad one."""
+
+    key: str
+    sha256: str | None  # of the file's bytes; None where they could not be read
+    rgb: RGB8 | None  # (H, W, 3)
+    error: str | None
+
+
+def prepare(source: Source, key: str, options: Options) -> Prepared:
+    """Read, hash, unpack and frame one image; BulkError where the machine fails."""
+    try:
+        data = source.read(key)
+    except DataError as error:
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, _OF_THE_FILE):
+            raise BulkError(f"{key}: {error}; mend that, and the same command goes on") from error
+        return Prepared(key, None, None, str(error))
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        rgb = decode_image(data, max_pixels=options.max_megapixels * 10**6)
+    except (ImageError, LimitError) as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise BulkError(
+                f"{key}: memory does not suffice to unpack it; give fewer workers or a lower max_megapixels"
+            ) from error
+        return Prepared(key, sha256, None, str(error))
+    return Prepared(key, sha256, centre_square(rgb, options.size) if options.size else rgb, None)
