@@ -81,6 +81,8 @@ class RequestContext:
             await self.app(inner, receive, send_with_headers)
         except (Exception, asyncio.CancelledError) as error:
             if status:  # too late for another answer: the connection breaks off, which tells the client
+                if isinstance(error, asyncio.CancelledError):  # it was slow to take it: no fault to be traced
+                    return
                 raise
             problem = (
                 as_problem(error) if isinstance(error, Exception) else Unavailable(STOPPED, retry_after_s=1)

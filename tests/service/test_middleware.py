@@ -64,6 +64,25 @@ async def test_an_answer_that_breaks_off_is_not_answered_again():
     assert [message["type"] for message in sent] == ["http.response.start"]
 
 
+async def test_a_client_that_is_slow_to_take_its_answer_when_the_service_stops_is_no_fault_of_ours():
+    async def answer(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"answer"})
+
+    started = asyncio.Event()
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            started.set()
+            await asyncio.Event().wait()
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    request = asyncio.create_task(RequestContext(answer, Telemetry())(scope, None, send))
+    await started.wait()
+    request.cancel()
+    await request
+
+
 async def test_what_is_no_http_passes_by():
     seen = []
 

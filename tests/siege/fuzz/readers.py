@@ -16,7 +16,7 @@ from service.settings import Settings
 from vqvae import formats
 from vqvae.code_grid import CodeSpace
 from vqvae.errors import VqvaeError
-from vqvae.pixels import decode_image
+from vqvae.pixels import decode_image, read_size
 
 Reader = Callable[[bytes], object]
 
@@ -27,11 +27,11 @@ SPACE = CodeSpace("fuzz", "ab" * 32, codebook_size=4096, downsample_factor=8)  #
 class _Here:
     """Looks at headers in this process, where the service has others for it."""
 
-    def submit(self, data: bytes, max_pixels: int) -> Future[object]:
-        """What there is, at once."""
-        future: Future[object] = Future()
+    def submit_for_size(self, data: bytes) -> Future[tuple[int, int]]:
+        """The size, at once."""
+        future: Future[tuple[int, int]] = Future()
         try:
-            future.set_result(decode_image(data, max_pixels=max_pixels))
+            future.set_result(read_size(data))
         except Exception as error:
             future.set_exception(error)
         return future
