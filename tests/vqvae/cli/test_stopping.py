@@ -14,6 +14,15 @@ ROOT = Path(__file__).parents[3]
 STOP = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
+@pytest.fixture(autouse=True)
+def heeded_signals():
+    """What this process ignores its children would too, and it may have been started by nohup."""
+    before = [(number, signal.signal(number, signal.SIG_DFL)) for number, _ in STOP]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
