@@ -1,7 +1,6 @@
 """`vqvae train`, as its user meets it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from vqvae.errors import ConfigError
 from vqvae.pixels import encode_image
 
 ROOT = Path(__file__).parents[3]
+THREADS = torch.get_num_threads()  # the weights depend on their number, so every run here sets it
 
 TINY = [
     *("--steps", "60", "--checkpoint-every", "4", "--evaluate-every", "30", "--device", "cpu"),
@@ -50,14 +50,16 @@ TINY = [
     *("--set", "training.warmup=0.25", "--set", "training.window=5"),
 ]
 
-# `vqvae` that kills itself in the middle of a call: METHOD NUMBER ARGUMENTS...
+# `vqvae` that kills itself in the middle of a call: METHOD NUMBER THREADS ARGUMENTS...
 DYING = """
 import os, signal, sys
+import torch
 from vqvae.cli import main
 from vqvae.quantizers import EmaQuantizer
 from vqvae.training.trainer import Trainer
 
-method, calls_left, *arguments = sys.argv[1:]
+method, calls_left, threads, *arguments = sys.argv[1:]
+torch.set_num_threads(int(threads))
 owner = {"_follow_codes_": Trainer, "train_step_": Trainer, "init_codebook_": EmaQuantizer}[method]
 whole, calls_left = getattr(owner, method), int(calls_left)
 
@@ -92,6 +94,7 @@ def command(*arguments):
 @pytest.fixture(scope="module")
 def undisturbed(photographs, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    torch.set_num_threads(THREADS)
     assert command("train", photographs, out, *TINY) == 0
     return out
 
@@ -104,15 +107,16 @@ def test_a_run_killed_in_every_phase_ends_with_the_weights_of_an_undisturbed_one
     undisturbed, photographs, tmp_path
 ):
     out = tmp_path / "killed"
-    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # the weights depend on their number
     for method, calls, checkpoint in (
         ("train_step_", 8, 4),  # in the warm-up, at step 8
         ("init_codebook_", 1, 12),  # at the k-means start, after step 15
         ("_follow_codes_", 16, 28),  # in the quantized phase, at step 31
     ):
         process = subprocess.run(
-            [sys.executable, "-c", DYING, method, str(calls), "train", photographs, out, *TINY, "--resume"],
-            env=os.environ | threads,
+            [
+                *(sys.executable, "-c", DYING, method, str(calls), str(THREADS)),
+                *("train", photographs, out, *TINY, "--resume"),
+            ],
             cwd=ROOT,
             capture_output=True,
             timeout=120,
