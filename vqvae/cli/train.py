@@ -14,7 +14,10 @@ from vqvae.errors import ConfigError
 
 def train(
     source: Annotated[
-        Path, typer.Argument(help="A folder of images or of .tar shards, a .tar, or a .txt list.")
+        Path,
+        typer.Argument(
+            help="A folder of images, of .tar shards or of Parquet files; a .tar, a .parquet, or a .txt list."
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the model; its run lives in OUT/run.")],
     steps: Annotated[
@@ -83,6 +86,10 @@ def train(
             --set training.trained=decoder --set training.optimizer=adamw \\
             --set training.learning_rate=3e-4 --set training.perceptual_weight=0.3 \\
             --set training.adversarial_weight=0.8
+
+    With several processes, one a GPU, each takes its share of every batch.
+
+        torchrun --nproc-per-node 4 -m vqvae train photos/ runs/mine
     """
     import torch  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
@@ -91,6 +98,7 @@ def train(
     from vqvae.model import AutoencoderConfig  # noqa: PLC0415
     from vqvae.training import Sitting, TrainingConfig, load_start  # noqa: PLC0415
     from vqvae.training import train as run  # noqa: PLC0415
+    from vqvae.training.ranks import own_device, together  # noqa: PLC0415
     from vqvae.training.start import of_decoder  # noqa: PLC0415
 
     recipe: dict[str, Any] = {"model": AutoencoderConfig().to_dict(), "training": to_dict(TrainingConfig())}
@@ -103,26 +111,29 @@ def train(
         recipe["training"]["steps"] = steps
     for assignment in set_ or []:
         assign(recipe, assignment)
-    console = Console(stderr=True)
-    card = run(
-        source,
-        out,
-        AutoencoderConfig.from_dict(recipe["model"]),
-        from_dict(TrainingConfig, recipe["training"]),
-        name=name or out.resolve().name,
-        device=torch.device(usable_device(device)),
-        sitting=Sitting(
-            max_minutes=max_minutes,
-            resume=resume,
-            checkpoint_every=checkpoint_every,
-            evaluate_every=evaluate_every,
-            cache_gib=cache_gib,
-        ),
-        console=console,
-        training_data=None if data_card is None else read_data_card(data_card),
-        start=start,
-        decoder=decoder,
-    )
+    here = own_device(torch.device(usable_device(device)))
+    with together(here) as ranks:
+        console = Console(stderr=True, quiet=not ranks.is_first)
+        card = run(
+            source,
+            out,
+            AutoencoderConfig.from_dict(recipe["model"]),
+            from_dict(TrainingConfig, recipe["training"]),
+            name=name or out.resolve().name,
+            device=here,
+            sitting=Sitting(
+                max_minutes=max_minutes,
+                resume=resume,
+                checkpoint_every=checkpoint_every,
+                evaluate_every=evaluate_every,
+                cache_gib=cache_gib,
+            ),
+            console=console,
+            training_data=None if data_card is None else read_data_card(data_card),
+            start=start,
+            decoder=decoder,
+            ranks=ranks,
+        )
     figures = of_decoder(card.figures, decoder)["held_out"]
     steps_done = of_decoder(card.recipe, decoder)["steps_done"]
     console.print(f"{card.space.short} is in {out}: {steps_done} steps, held-out {figures['psnr']:.2f} dB")

@@ -89,8 +89,9 @@ class Autoencoder(nn.Module):
         The scale goes into the encoder's last convolution and back out in the decoder's first. Without it a
         commitment weight means nothing, since an autoencoder may scale its latents as it likes.
         """
-        mean, std = latents.float().mean(0), latents.float().std(0).clamp(min=1e-6)
         last, first = cast(nn.Conv2d, self.encoder.head[-1]), self.decoder.stem
+        latents = latents.to(first.weight.dtype)
+        mean, std = latents.mean(0), latents.std(0).clamp(min=1e-6)
         last_bias, first_bias = cast(Tensor, last.bias), cast(Tensor, first.bias)
         first_bias += first.weight[:, :, 0, 0] @ mean
         first.weight *= std[None, :, None, None]

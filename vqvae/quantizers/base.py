@@ -5,6 +5,7 @@ Reference: van den Oord et al., 2017 (https://arxiv.org/abs/1711.00937), eq. 1-3
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -68,7 +69,7 @@ class Quantizer(nn.Module, ABC):
     def forward(self, z_e: Tensor) -> Quantized:
         """Quantize latents (B, D, h, w); in evaluation z_q is the looked-up vectors themselves."""
         with torch.autocast(z_e.device.type, enabled=False):
-            z_e = z_e.float()
+            z_e = z_e.to(torch.promote_types(z_e.dtype, torch.float32))
             codes = self.nearest_codes(z_e)
             z_q = self.lookup(codes)
             codebook_loss, commitment_loss = self.losses(z_e, z_q)
@@ -84,7 +85,8 @@ class Quantizer(nn.Module, ABC):
     def init_codebook_(self, latents: Tensor, generator: torch.Generator) -> None:
         """Start the codebook from latents (N, D) by k-means."""
         everything = torch.ones(self.config.codebook_size, dtype=torch.bool, device=self.codebook.device)
-        self.set_codes_(everything, kmeans(latents, self.config.codebook_size, generator=generator))
+        centres = kmeans(latents, self.config.codebook_size, generator=generator)
+        self.set_codes_(everything, centres.to(self.codebook.dtype))
 
     @torch.no_grad()
     def restart_dead_codes_(self, counts: Tensor, latents: Tensor, generator: torch.Generator) -> int:
@@ -97,7 +99,7 @@ class Quantizer(nn.Module, ABC):
         dead = counts < self.config.dead_code_threshold * counts.double().mean()
         num_dead = int(dead.sum())
         picks = torch.randint(len(latents), (num_dead,), generator=generator).to(latents.device)
-        self.set_codes_(dead, latents[picks].float())
+        self.set_codes_(dead, latents[picks].to(self.codebook.dtype))
         return num_dead
 
     @abstractmethod
@@ -112,10 +114,16 @@ class Quantizer(nn.Module, ABC):
     def load_inference_state_(self, state: dict[str, Tensor]) -> None:
         """The inverse of `inference_state`; raises KeyError or RuntimeError where names or shapes differ."""
         everything = torch.ones(self.config.codebook_size, dtype=torch.bool, device=self.codebook.device)
-        self.set_codes_(everything, state["codebook"].float())
+        self.set_codes_(everything, state["codebook"].to(self.codebook.dtype))
 
-    def update_(self, latents: Tensor, codes: Tensor) -> None:
-        """Move the codebook after a training step, where no gradient does: latents (N, D), codes (N,)."""
+    def update_(
+        self, latents: Tensor, codes: Tensor, total: Callable[[Tensor], Tensor] = lambda statistic: statistic
+    ) -> None:
+        """Move the codebook after a training step, where no gradient does: latents (N, D), codes (N,).
+
+        Args:
+            total: sums a statistic over the processes that train together.
+        """
 
 
 def flatten(z_e: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ Shapes: B batch, D code dim, h w latent height and width, K codebook size, N lat
 Reference: van den Oord et al., 2017 (https://arxiv.org/abs/1711.00937), appendix A.1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -52,12 +53,15 @@ class EmaQuantizer(Quantizer):
         return z_e.new_zeros(()), commitment_loss
 
     @torch.no_grad()
-    def update_(self, latents: Tensor, codes: Tensor) -> None:
-        """Decay the counts and sums, add this batch's, and put the code vectors at their ratio."""
-        counts = torch.bincount(codes, minlength=self.config.codebook_size).float()
-        sums = torch.zeros_like(self.cluster_sum).index_add_(0, codes, latents.float())
-        self.cluster_size.lerp_(counts, 1 - self.config.decay)
-        self.cluster_sum.lerp_(sums, 1 - self.config.decay)
+    def update_(
+        self, latents: Tensor, codes: Tensor, total: Callable[[Tensor], Tensor] = lambda statistic: statistic
+    ) -> None:
+        """Decay the counts and sums, add the whole batch's, and put the code vectors at their ratio."""
+        dtype = self.cluster_sum.dtype
+        counts = torch.bincount(codes, minlength=self.config.codebook_size).to(dtype)
+        sums = torch.zeros_like(self.cluster_sum).index_add_(0, codes, latents.to(dtype))
+        self.cluster_size.lerp_(total(counts), 1 - self.config.decay)
+        self.cluster_sum.lerp_(total(sums), 1 - self.config.decay)
         means = self.cluster_sum / self.cluster_size.clamp(min=TINY)[:, None]
         self.vectors.copy_(torch.where(self.cluster_size[:, None] > TINY, means, self.vectors))
 

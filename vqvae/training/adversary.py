@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim import AdamW
 
+from vqvae.training.ranks import ALONE, Ranks
+
 WIDTHS = (32, 64, 128, 256)  # channels at H, H/2, H/4 and H/8
 LEARNING_RATE = 4e-4
 
@@ -39,35 +41,47 @@ class Discriminator(nn.Sequential):
 class Adversary:
     """A discriminator with its optimizer, in float32: bfloat16 is too coarse for its spectral norms."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, ranks: Ranks = ALONE) -> None:
         self.discriminator = Discriminator().to(device)
+        self._ranks = ranks
+        self._learner = ranks.replicated(self.discriminator)
         self._optimizer = AdamW(
             self.discriminator.parameters(), LEARNING_RATE, betas=(0.5, 0.9), weight_decay=0.0, fused=True
         )
 
-    def backward_(self, loss: Tensor, x_hat: Tensor, last: Tensor, weight: float) -> Tensor:
-        """Backward from a loss () of reconstructions (B, 3, H, W) and from the verdicts on them.
+    def backward_(
+        self, loss: Tensor, x_hat: Tensor, last: Tensor, weight: float, *, beside: Tensor | None = None
+    ) -> Tensor:
+        """Backward from a loss () of reconstructions (B, 3, H, W), the verdicts on them, and `beside`.
 
         At the decoder's last weights the verdicts pull with `weight` times the loss's force, as in VQGAN
         (Esser et al., 2021, https://arxiv.org/abs/2012.09841, eq. 7). Otherwise a weight would mean something
         else at every step, since a discriminator's gradient grows and shrinks as it learns. Returns the
         decoder's side of the hinge loss, ().
+
+        Args:
+            beside: a loss () of other reconstructions, on which there is no verdict.
         """
-        verdicts: Tensor = self.discriminator(x_hat.float())
+        verdicts: Tensor = self.discriminator(x_hat.to(last.dtype))
         objection = -verdicts.mean()
         (of_loss,) = torch.autograd.grad(loss, x_hat)
         (of_objection,) = torch.autograd.grad(objection, x_hat)
+        # of the whole batch: DistributedDataParallel averages only what a backward pass leaves in .grad
         forces = [
-            torch.autograd.grad(x_hat, last, pull, retain_graph=True)[0].norm()
+            self._ranks.mean(torch.autograd.grad(x_hat, last, pull, retain_graph=True)[0]).norm()
             for pull in (of_loss, of_objection)
         ]
         share = weight * forces[0] / forces[1].clamp(min=1e-12)
-        torch.autograd.backward(x_hat, of_loss + share.to(x_hat.dtype) * of_objection)
+        pull = of_loss + share.to(x_hat.dtype) * of_objection
+        if beside is None:
+            torch.autograd.backward(x_hat, pull)
+        else:
+            torch.autograd.backward((x_hat, beside), (pull, torch.ones_like(beside)))
         return objection.detach()
 
     def learn_(self, images: Tensor, x_hat: Tensor) -> Tensor:
         """One step on photographs and reconstructions of them, both (B, 3, H, W); returns its loss, ()."""
-        verdicts: Tensor = self.discriminator(torch.cat([images, x_hat.detach().float()]))
+        verdicts: Tensor = self._learner(torch.cat([images, x_hat.detach().to(images.dtype)]))
         loss = hinge_loss(*verdicts.chunk(2))
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)

@@ -89,6 +89,7 @@ class Crops:
 
     Args:
         shape: how many crops of what size a step takes.
+        share: which of a step's crops this process cuts; without it, all.
     """
 
     def __init__(
@@ -98,10 +99,12 @@ class Crops:
         config: CropConfig,
         shape: Callable[[int], BatchShape],
         seed: int,
+        share: Callable[[int], range] = range,
     ) -> None:
         self.config = config
         self._photographs = photographs
         self._shape = shape
+        self._share = share
         self._seed = seed
         groups = Counter(group_of(key) for key in keys)
         self._groups = {name: [key for key in keys if group_of(key) == name] for name in sorted(groups)}
@@ -128,7 +131,7 @@ class Crops:
             pending: list[list[Future[RGB8]]] = []
             try:
                 for step in count(first_step):
-                    indices = range(self._shape(step).num_crops)
+                    indices = self._share(self._shape(step).num_crops)
                     pending.append([pool.submit(self.crop, step, index) for index in indices])
                     if len(pending) > ahead:
                         yield np.stack([future.result() for future in pending.pop(0)])

@@ -8,6 +8,8 @@ Shapes: B batch, H W image height and width, f downsample factor.
 import torch
 from torch import Tensor
 
+from vqvae.training.losses import root_l2
+
 GREYS = 0.25  # share of the images that are grey, which random colours hardly ever are
 
 
@@ -18,3 +20,10 @@ def flat_images(num_images: int, side: int, generator: torch.Generator) -> Tenso
     colours[:num_greys] = colours[:num_greys, :1]
     images = colours[:, :, None, None].expand(-1, -1, side, side)
     return images.contiguous(memory_format=torch.channels_last)
+
+
+def flat_loss(x_hat: Tensor, images: Tensor) -> Tensor:
+    """How far the colours (B, 3, H, W) that came back are off, and how far each is from even: a scalar."""
+    colours = x_hat.to(images.dtype).mean((2, 3), keepdim=True).expand_as(images)
+    # one root of both would hardly feel a pattern in a colour that is far off
+    return root_l2(colours, images) + root_l2(x_hat, colours)

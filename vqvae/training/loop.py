@@ -2,7 +2,8 @@
 
 A run lives beside its model: `run/checkpoint.pt`, `run/log.jsonl`, `run/tensorboard/`, `run/pictures/`. A
 sitting ends at the last step, when its minutes are over, or at SIGINT or SIGTERM, and always leaves a
-checkpoint and a model that loads. Only `steps` shapes the schedule.
+checkpoint and a model that loads. Only `steps` shapes the schedule. Of several processes that train together
+the first one writes all of this, and prints, while the others wait for it.
 
 Shapes: B batch, S crop size, K codebook size.
 """
@@ -14,7 +15,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ from vqvae.model import Autoencoder, AutoencoderConfig
 from vqvae.perceptual import PerceptualDistance
 from vqvae.sources import Source, group_of, open_source
 from vqvae.training.data import Crops, Photographs, centre_crop, split
+from vqvae.training.ranks import ALONE, Ranks
 from vqvae.training.run_log import RunLog
 from vqvae.training.start import Start, all_data, check_decoder, with_decoder
 from vqvae.training.trainer import Trainer, TrainingConfig, to_images
@@ -76,6 +78,7 @@ def train(
     training_data: list[dict[str, Any]] | None = None,
     start: Start | None = None,
     decoder: str = FAITHFUL,
+    ranks: Ranks = ALONE,
 ) -> ModelCard:
     """Train on the photographs of a source until the sitting ends; returns the card of the model written.
 
@@ -87,6 +90,7 @@ def train(
             the source and how many photographs each has.
         decoder: the name of the decoder that is trained. One other than the faithful is trained alone, for
             codes that there are; the other decoders of the model begun from stay beside it.
+        ranks: the processes that train together, all with the same arguments; each returns the card.
     """
     check_decoder(decoder, config.trained)
     f = model_config.downsample_factor
@@ -97,29 +101,72 @@ def train(
     photographs = Photographs(source, int(sitting.cache_gib * 2**30))
     training_keys, held_out_keys = split(source.keys)
     held_out = _held_out_crops(photographs, held_out_keys, HELD_OUT_SIZE // f * f)
-    crops = Crops(photographs, training_keys, config.crops, config.batch_shape, config.seed)
-    trainer = Trainer(model_config, config, crops, device, None if start is None else start.model)
+    crops = Crops(photographs, training_keys, config.crops, config.batch_shape, config.seed, ranks.share)
+    trainer = Trainer(model_config, config, crops, device, None if start is None else start.model, ranks)
     run = _Run(out / "run", _identity(source, model_config, config, start, decoder))
     run.open_(trainer, resume=sitting.resume)
-    log = RunLog(run.folder, trainer.step)
+    log = RunLog(run.folder, trainer.step) if ranks.is_first else None
     named_bad: set[str] = set()
+    with closing(_batches(trainer, deadline)) as batches:
+        if log is None:
+            for batch in batches:
+                trainer.train_step_(batch)
+        else:
+            _train_and_tell(trainer, batches, sitting, run, log, held_out, photographs, named_bad, console)
+            run.save(trainer)
+    model = trainer.averaged_model if start is not None else _with_codebook(trainer, console)
+    for bad in ranks.each(photographs.bad):
+        photographs.bad |= bad
+    card = None
+    if log is not None:
+        figures = _evaluate(model, held_out, device, trainer.perceptual)
+        log.figures(trainer.step, "held_out", figures)
+        _draw(model, held_out, device, log, trainer.step, quantize=True)
+        log.close()
+        _name_bad(photographs, named_bad, console)
+        if photographs.bad:
+            console.print(f"photographs that could not be decoded and were skipped: {len(photographs.bad)}")
+        figures |= {"crops": len(held_out), "side": len(held_out[0])}
+        data = training_data or _groups(training_keys)
+        card = _save(out, name, model, trainer, start, decoder, data, {"held_out": figures})
+    return ranks.from_first(card)
+
+
+def _batches(trainer: Trainer, deadline: float) -> Generator[NDArray[np.uint8]]:
+    """This rank's share of the sitting's batches; every rank's end before the same step."""
+    ranks = trainer.ranks
+    with closing(trainer.crops.batches(trainer.step)) as batches, _asked_to_stop(ranks) as stop:
+        while trainer.step < trainer.config.steps and not ranks.any(
+            bool(stop) or time.monotonic() >= deadline
+        ):
+            yield next(batches)
+
+
+def _train_and_tell(
+    trainer: Trainer,
+    batches: Iterable[NDArray[np.uint8]],
+    sitting: Sitting,
+    run: "_Run",
+    log: RunLog,
+    held_out: list[NDArray[np.uint8]],
+    photographs: Photographs,
+    named_bad: set[str],
+    console: Console,
+) -> None:
+    """The steps of a sitting, with what the first rank writes and says between them."""
+    steps = trainer.config.steps
     figures: dict[str, float] = {}
-    with (
-        closing(trainer.crops.batches(trainer.step)) as batches,
-        _asked_to_stop() as stop,
-        _progress(console) as progress,
-    ):
-        task = progress.add_task("", total=config.steps, completed=trainer.step, note="")
+    with _progress(console) as progress:
+        task = progress.add_task("", total=steps, completed=trainer.step, note="")
         meter = _Meter()
-        while trainer.step < config.steps and time.monotonic() < deadline and not stop:
+        for batch in batches:
             if trainer.starts_codebook_next:
                 log.event(trainer.step + 1, "k-means start")  # a part of this step
                 console.print(f"step {trainer.step}: k-means starts {len(trainer.code_counts)} codes")
-            batch = next(batches)
-            meter.count(trainer.train_step_(batch), len(batch))
+            meter.count(trainer.train_step_(batch), trainer.ranks.size * len(batch))
             step = trainer.step
             _name_bad(photographs, named_bad, console)
-            if step % sitting.log_every == 0 or step == config.steps:
+            if step % sitting.log_every == 0 or step == steps:
                 values = meter.read() | {
                     "learning_rate": trainer.optimizers.learning_rate,
                     **_use("window_", trainer.usage_counts),
@@ -130,22 +177,10 @@ def train(
                 )
                 progress.update(task, note=note)
             progress.update(task, completed=step)
-            if step % sitting.evaluate_every == 0 and step < config.steps:
+            if step % sitting.evaluate_every == 0 and step < steps:
                 figures = _report(trainer, held_out, log, console)
-            if step % sitting.checkpoint_every == 0 and step < config.steps:
+            if step % sitting.checkpoint_every == 0 and step < steps:
                 run.save(trainer)
-    run.save(trainer)
-    model = trainer.averaged_model if start is not None else _with_codebook(trainer, console)
-    figures = _evaluate(model, held_out, device, trainer.perceptual)
-    log.figures(trainer.step, "held_out", figures)
-    _draw(model, held_out, device, log, trainer.step, quantize=True)
-    log.close()
-    _name_bad(photographs, named_bad, console)
-    if photographs.bad:
-        console.print(f"photographs that could not be decoded and were skipped: {len(photographs.bad)}")
-    figures |= {"crops": len(held_out), "side": len(held_out[0])}
-    data = training_data or _groups(training_keys)
-    return _save(out, name, model, trainer, start, decoder, data, {"held_out": figures})
 
 
 def _with_codebook(trainer: Trainer, console: Console) -> Autoencoder:
@@ -400,7 +435,7 @@ def _name_bad(photographs: Photographs, named: set[str], console: Console) -> No
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
+def _asked_to_stop(ranks: Ranks) -> Iterator[list[int]]:
     """A list that SIGINT and SIGTERM put themselves into, so that a step is finished first."""
     received: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -408,8 +443,10 @@ def _asked_to_stop() -> Iterator[list[int]]:
     try:
         yield received
     finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+        # torchrun repeats to its processes what the terminal has told them; the model is still to be written
+        if ranks.size == 1 or not received:
+            for number, handler in zip(signals, before, strict=True):
+                signal.signal(number, handler)
 
 
 def _progress(console: Console) -> Progress:

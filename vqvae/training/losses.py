@@ -26,12 +26,12 @@ ROOT_FLOOR = 2e-5  # of a crop's mean squared error, below which its root grows 
 
 def l2(x_hat: Tensor, images: Tensor) -> Tensor:
     """Mean squared error over the variance of photographs; both (B, 3, H, W)."""
-    return F.mse_loss(x_hat.float(), images) / PHOTOGRAPH_VARIANCE
+    return F.mse_loss(x_hat.to(images.dtype), images) / PHOTOGRAPH_VARIANCE
 
 
 def l1(x_hat: Tensor, images: Tensor) -> Tensor:
     """Mean absolute error over the mean deviation of photographs; both (B, 3, H, W)."""
-    return F.l1_loss(x_hat.float(), images) / PHOTOGRAPH_DEVIATION
+    return F.l1_loss(x_hat.to(images.dtype), images) / PHOTOGRAPH_DEVIATION
 
 
 def charbonnier(x_hat: Tensor, images: Tensor) -> Tensor:
@@ -39,13 +39,13 @@ def charbonnier(x_hat: Tensor, images: Tensor) -> Tensor:
 
     Charbonnier et al., 1994 (https://doi.org/10.1109/ICIP.1994.413553).
     """
-    squared: Tensor = (x_hat.float() - images).square()
+    squared: Tensor = (x_hat.to(images.dtype) - images).square()
     return ((squared + CHARBONNIER_WIDTH**2).sqrt() - CHARBONNIER_WIDTH).mean() / PHOTOGRAPH_DEVIATION
 
 
 def root_l2(x_hat: Tensor, images: Tensor) -> Tensor:
     """Mean over the crops of the root of their mean squared error: between L2 and the PSNR's logarithm."""
-    squared: Tensor = (x_hat.float() - images).square().mean((1, 2, 3))
+    squared: Tensor = (x_hat.to(images.dtype) - images).square().mean((1, 2, 3))
     return ((squared + ROOT_FLOOR).sqrt() - math.sqrt(ROOT_FLOOR)).mean() / math.sqrt(PHOTOGRAPH_VARIANCE)
 
 
@@ -54,7 +54,7 @@ def ms_ssim_loss(x_hat: Tensor, images: Tensor) -> Tensor:
 
     Wang et al., 2003 (https://doi.org/10.1109/ACSSC.2003.1292216).
     """
-    x, y = x_hat.float(), images
+    x, y = x_hat.to(images.dtype), images
     num_scales = min(len(SCALE_WEIGHTS), 1 + int(math.log2(min(x.shape[2:]) / len(GAUSSIAN))))
     weights = torch.tensor(SCALE_WEIGHTS[:num_scales], device=x.device)
     similarities = []

@@ -5,7 +5,8 @@ run that begins from a model has that behind it, and may train the decoder alone
 
 A step is a function of the step's number and the state that a checkpoint holds: crops, k-means and restarts
 draw from generators seeded with (seed, step). So a run that is killed anywhere and resumed ends with the
-weights of an undisturbed one, on the same machine and thread count.
+weights of an undisturbed one, on the same machine and thread count. Several processes with a share of each
+batch make the steps that one process makes with the whole.
 
 Shapes: B batch, S crop size, D code dim, K codebook size, N latents, f downsample factor.
 """
@@ -28,9 +29,10 @@ from vqvae.perceptual import SMALLEST_SIDE, EfficientNetLite0
 from vqvae.quantizers import flatten
 from vqvae.training.adversary import Adversary
 from vqvae.training.data import BatchShape, CropConfig, Crops
-from vqvae.training.flats import flat_images
-from vqvae.training.losses import RECONSTRUCTION, ms_ssim_loss, root_l2
+from vqvae.training.flats import flat_images, flat_loss
+from vqvae.training.losses import RECONSTRUCTION, ms_ssim_loss
 from vqvae.training.optimizers import METHODS, averaged, learning_rate
+from vqvae.training.ranks import ALONE, Ranks
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Trained = Literal["all", "decoder"]
@@ -119,6 +121,21 @@ class TrainingConfig:
             return BatchShape(max(1, self.batch_size // 4), 2 * self.crops.size)
         return BatchShape(self.batch_size, self.crops.size)
 
+    def check_shares(self, num_processes: int) -> None:
+        """ConfigError where some step's crops or flat images cannot be shared out equally."""
+        num_crops = [self.batch_shape(step).num_crops for step in (0, self.steps - 1, self.steps)]
+        require(
+            all(num % num_processes == 0 for num in num_crops),
+            f"training.batch_size must be a multiple of {num_processes}, the number of processes, "
+            "and so must a quarter of it where training.large_crops is not 0",
+            self.batch_size,
+        )
+        require(
+            not self.flat_weight or FLATS % num_processes == 0,
+            f"training.flat_weight needs a number of processes that divides {FLATS}",
+            num_processes,
+        )
+
     @property
     def warmup_steps(self) -> int:
         """Steps before the codebook starts."""
@@ -139,7 +156,9 @@ class Trainer:
     """Model, averages, optimizer and adversary, and one step of training.
 
     Args:
+        crops: this rank's share.
         start: the model to begin from, of the same configuration; there is no warm-up and no k-means then.
+        ranks: the processes that train together, all with the same arguments but for the crops.
     """
 
     def __init__(
@@ -149,9 +168,11 @@ class Trainer:
         crops: Crops,
         device: torch.device,
         start: LoadedModel | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        config.check_shares(ranks.size)
         torch.manual_seed(config.seed)
-        self.config, self.device, self.crops = config, device, crops
+        self.config, self.device, self.crops, self.ranks = config, device, crops, ranks
         self.model = Autoencoder(model_config)
         self.warmup_steps = config.warmup_steps if start is None else 0
         self._starts_codebook = start is None
@@ -167,10 +188,15 @@ class Trainer:
         if self._frozen:
             self.model.encoder.requires_grad_(False).eval()
             self.model.quantizer.requires_grad_(False).eval()
+        # the warm-up does not reach the quantizer's parameters, where its method has any
+        some_unused = self.warmup_steps > 0 and bool(list(self.model.quantizer.parameters()))
+        self._trained = ranks.replicated(
+            self.model.decoder if self._frozen else self.model, some_unused=some_unused
+        )
         self.average = averaged(self.model, config.averaging)
         self.optimizers = METHODS[config.optimizer](self.model, config.learning_rate, config.weight_decay)
         self.perceptual = EfficientNetLite0().to(device) if config.perceptual_weight else None
-        self._adversary = Adversary(device) if config.adversarial_weight else None
+        self._adversary = Adversary(device, ranks) if config.adversarial_weight else None
         self.step = 0  # steps done
         self.code_counts = torch.zeros(model_config.quantizer.codebook_size, dtype=torch.int64, device=device)
         self.usage_counts = self.code_counts.clone()  # of the last full window
@@ -190,7 +216,7 @@ class Trainer:
         return self._starts_codebook and self.step == self.warmup_steps
 
     def train_step_(self, crops: NDArray[np.uint8]) -> dict[str, Tensor]:
-        """One step on crops (B, S, S, 3); returns its losses."""
+        """One step on this rank's crops (B, S, S, 3); returns the losses of all."""
         config = self.config
         quantize = self.step >= self.warmup_steps
         if self.starts_codebook_next:
@@ -204,21 +230,22 @@ class Trainer:
         out = self._pass(images, quantize)
         losses = self._losses(out, images)
         passes = [out]
+        loss = torch.stack(list(losses.values())).sum()
         if config.flat_weight and quantize:
             flats = self._flats()
             passes.append(self._pass_on_closed_plane(flats))
             losses["flat"] = config.flat_weight * _flat_loss(passes[-1], flats)
-        loss = torch.stack(list(losses.values())).sum()
         self.optimizers.zero_grad()
         if self._adversary is not None and self.step >= config.adversary_counts_from:
             last = cast(Conv, self.model.decoder.head[-1]).weight
             losses["adversarial"] = self._adversary.backward_(
-                loss, out.x_hat, last, config.adversarial_weight
+                loss, out.x_hat, last, config.adversarial_weight, beside=losses.get("flat")
             )
         else:
-            torch.autograd.backward(loss)
+            torch.autograd.backward(loss + losses["flat"] if "flat" in losses else loss)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-        if not (norm + loss.detach()).isfinite():
+        loss = self.ranks.mean(torch.stack([value.detach() for value in losses.values()]).sum())
+        if not (norm + loss).isfinite():
             raise TrainingError(
                 f"step {self.step + 1} is not finite, its loss is {loss.item():g}, its gradient {norm:g}; "
                 "begin again with a lower training.learning_rate or training.precision=float32"
@@ -230,15 +257,17 @@ class Trainer:
         if quantize:
             self._follow_codes_(passes)
         self.average.update_parameters(self.model)
-        return {name: value.detach() for name, value in losses.items()}
+        values = self.ranks.mean(torch.stack([value.detach() for value in losses.values()]))
+        return dict(zip(losses, values.unbind(), strict=True))
 
     def _pass(self, images: Tensor, quantize: bool) -> Reconstruction:
         return self._decode(images) if self._frozen else self._reconstruct(images, quantize)
 
     def _flats(self) -> Tensor:
-        """Flat images (B, 3, f, f), each a cell of an endless one."""
+        """This rank's flat images (B, 3, f, f), each a cell of an endless one."""
         side, generator = self.model.config.downsample_factor, seeded(self.config.seed, self.step, FLATS)
-        return flat_images(FLATS, side, generator).to(self.device)
+        images = flat_images(FLATS, side, generator).chunk(self.ranks.size)[self.ranks.rank]
+        return images.to(self.device)
 
     def _pass_on_closed_plane(self, images: Tensor) -> Reconstruction:
         with closed_plane(self.model):
@@ -246,7 +275,7 @@ class Trainer:
 
     def _reconstruct(self, images: Tensor, quantize: bool) -> Reconstruction:
         with self.autocast():
-            out: Reconstruction = self.model(images, quantize=quantize)
+            out: Reconstruction = self._trained(images, quantize=quantize)
         return out
 
     def _decode(self, images: Tensor) -> Reconstruction:
@@ -255,7 +284,7 @@ class Trainer:
             z_e = self.model.encoder(images)
             quantized = self.model.quantizer(z_e)
         with self.autocast():
-            x_hat = self.model.decoder(quantized.z_q)
+            x_hat = self._trained(quantized.z_q)
         return Reconstruction(x_hat, z_e, quantized)
 
     def _losses(self, out: Reconstruction, images: Tensor) -> dict[str, Tensor]:
@@ -273,15 +302,18 @@ class Trainer:
     def _follow_codes_(self, passes: Sequence[Reconstruction]) -> None:
         """Let the quantizer move its codebook; at a window's end restart the codes that died in it."""
         quantizer = self.model.quantizer
-        latents = torch.cat([flatten(out.z_e.detach()) for out in passes])  # (N, D)
+        latents = [flatten(out.z_e.detach()) for out in passes]  # (N, D) each
         codes = torch.cat([out.quantized.codes.flatten() for out in passes if out.quantized is not None])
         if not self._frozen:
-            quantizer.update_(latents, codes)
-        self.code_counts += torch.bincount(codes, minlength=len(self.code_counts))
+            quantizer.update_(torch.cat(latents), codes, self.ranks.total)
+        self.code_counts += self.ranks.total(torch.bincount(codes, minlength=len(self.code_counts)))
         if (self.step - self.warmup_steps) % self.config.window == 0:
             if not self._frozen and self.step < (1 - self.config.settled) * self.config.steps:
                 generator = seeded(self.config.seed, self.step)
-                quantizer.restart_dead_codes_(self.code_counts, latents, generator)
+                sample = torch.cat([self.ranks.gathered(rows) for rows in latents])
+                self.ranks.decide_(
+                    quantizer, lambda: quantizer.restart_dead_codes_(self.code_counts, sample, generator)
+                )
             self.usage_counts.copy_(self.code_counts)
             self.code_counts.zero_()
 
@@ -293,11 +325,16 @@ class Trainer:
         batches = self.crops.batches(self.config.steps)
         while sum(map(len, latents)) < num_latents:
             with self.autocast():
-                latents.append(flatten(model.encoder(to_images(next(batches), self.device)).float()))
+                own = flatten(model.encoder(to_images(next(batches), self.device)).float())
+            latents.append(self.ranks.gathered(own))
         sample = torch.cat(latents)
-        model.standardise_latents_(sample)
-        sample = (sample - sample.mean(0)) / sample.std(0).clamp(min=1e-6)
-        model.quantizer.init_codebook_(sample, seeded(self.config.seed, self.config.steps))
+
+        def start() -> None:
+            model.standardise_latents_(sample)
+            standardised = (sample - sample.mean(0)) / sample.std(0).clamp(min=1e-6)
+            model.quantizer.init_codebook_(standardised, seeded(self.config.seed, self.config.steps))
+
+        self.ranks.decide_(model, start)
 
     def autocast(self) -> torch.autocast:
         """bfloat16 where it is asked for or the processor has it."""
@@ -331,7 +368,7 @@ def _flat_loss(out: Reconstruction, images: Tensor) -> Tensor:
     """What came back of images (B, 3, f, f), and how far latents and code vectors are from each other: ()."""
     assert out.quantized is not None
     # without a commitment the straight-through gradients would drive the latents away without end
-    return root_l2(out.x_hat, images) + out.quantized.codebook_loss + out.quantized.commitment_loss
+    return flat_loss(out.x_hat, images) + out.quantized.codebook_loss + out.quantized.commitment_loss
 
 
 def _begin_from_(model: Autoencoder, start: LoadedModel) -> None:
@@ -346,8 +383,9 @@ def _begin_from_(model: Autoencoder, start: LoadedModel) -> None:
 
 
 def to_images(crops: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Crops (B, S, S, 3) uint8 -> images (B, 3, S, S) float32 in [-1, 1], channels-last in memory."""
-    return torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    """Crops (B, S, S, 3) uint8 -> images (B, 3, S, S) in [-1, 1], of torch's default dtype, channels-last."""
+    images = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2)
+    return images.to(torch.get_default_dtype()).div_(127.5).sub_(1)
 
 
 def seeded(*entropy: int) -> torch.Generator:

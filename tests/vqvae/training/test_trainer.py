@@ -12,8 +12,7 @@ from vqvae.model import AutoencoderConfig, DecoderConfig, EncoderConfig, closed_
 from vqvae.pixels import encode_image
 from vqvae.quantizers import EmaQuantizerConfig, VectorQuantizerConfig, flatten
 from vqvae.training.data import CropConfig, Crops, Photographs
-from vqvae.training.flats import flat_images
-from vqvae.training.losses import root_l2
+from vqvae.training.flats import flat_images, flat_loss
 from vqvae.training.trainer import FLATS, Trainer, TrainingConfig, has_bfloat16, seeded, to_images
 
 CPU = torch.device("cpu")
@@ -134,7 +133,7 @@ def test_flat_images_are_held_to_their_codes_and_move_the_codebook(finished):
         out = run.model(images)
     losses = steps_(run, 1)
     assert out.quantized.commitment_loss > 0
-    expected = root_l2(out.x_hat, images) + out.quantized.commitment_loss
+    expected = flat_loss(out.x_hat, images) + out.quantized.commitment_loss
     torch.testing.assert_close(losses["flat"], 0.5 * expected)
     assert run.code_counts.sum() == LATENTS_A_STEP + FLATS
 
@@ -308,6 +307,12 @@ def test_an_adversary_leaves_the_codes_alone(finished):
         assert equal(model.encoder.state_dict(), finished.encoder.state_dict())
         assert equal(model.quantizer.inference_state(), finished.quantizer.inference_state())
         assert not equal(model.decoder.state_dict(), finished.decoder.state_dict())
+
+
+def test_flat_images_teach_the_decoder_beside_an_adversary_too(finished):
+    run, without = (vivid(finished, adversarial_start=0.0, flat_weight=weight) for weight in (1.0, 0.0))
+    steps_(run, 1), steps_(without, 1)
+    assert not equal(run.model.decoder.state_dict(), without.model.decoder.state_dict())
 
 
 def test_the_gradient_that_is_clipped_is_that_of_losses_and_adversary_together(finished, monkeypatch):
