@@ -1,4 +1,4 @@
-# make serve | test | check | train | quality | siege: each installs what it needs into .venv, then does it. `make` lists them.
+# make serve | test | check | train | quality | bench | siege: each installs what it needs into .venv, then does it. `make` lists them.
 #
 # A finished step of the installation leaves a stamp in .venv. A step that was cut short left none, and one that
 # is older than pyproject.toml or constraints.txt is out of date: both are done again.
@@ -12,7 +12,8 @@ KODAK ?=
 # How legible text stays is measured where tesseract is installed (Debian's tesseract-ocr).
 BENCH ?= ../shared/data/bench
 PHOTOS ?= ../shared/data/photos
-# More words for pytest (make test), `vqvae train` (make train), `vqvae quality` (make quality) or `tests/siege all`
+# More words for pytest (make test), `vqvae train` (make train), `vqvae quality` (make quality), `tests/benchmarks all`
+# or `tests/siege all`
 ARGS ?=
 
 VENV := .venv
@@ -24,7 +25,7 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 MEND := find $(VENV)/lib/python3*/site-packages -maxdepth 1 -name '*.dist-info' \
 	! -exec test -e {}/INSTALLER \; -exec rm -r {} +
 
-.PHONY: help serve test check train quality siege clean
+.PHONY: help serve test check train quality bench siege clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -34,6 +35,7 @@ help:
 	@echo 'make check    lint, format, types, imports'
 	@echo 'make train    train a model: make train ARGS="PHOTOS OUT"; .venv/bin/vqvae train --help tells more'
 	@echo 'make quality  measure the models in weights/ beside JPEG and others: BENCH=FOLDER PHOTOS=FOLDER; some minutes'
+	@echo 'make bench    times, rates and memory beside the peers: over an hour on a quiet machine; ARGS=--quick just tries it'
 	@echo 'make siege    the service under damaged bodies, load, faults and time: about an hour; ARGS="--seconds 5" for less'
 	@echo 'make clean    remove .venv and every cache'
 	@echo 'Each installs what it needs into .venv first. TORCH=cpu or TORCH=cuda chooses the build of torch;'
@@ -68,6 +70,10 @@ quality: $(VENV)/.quality
 	exec $(VENV)/bin/vqvae quality $(BENCH) $(PHOTOS) --record \
 	  $(foreach file,README.md $(wildcard weights/*/README.md),--into $(file)) "$$@" $(ARGS)
 
+# Peers that no other target needs are installed for it. `tests/benchmarks NAME` measures one table alone.
+bench: $(VENV)/.bench
+	@exec $(PYTHON) tests/benchmarks all $(ARGS)
+
 siege: $(VENV)/.test
 	$(PYTHON) -m pytest -q --hypothesis-profile=siege tests/service/test_contract.py
 	@exec $(PYTHON) tests/siege all $(ARGS)
@@ -78,7 +84,7 @@ clean:
 
 # ---- installation: .python, then .torch, then one stamp for each extra of pyproject.toml ------------------
 
-$(VENV)/.service $(VENV)/.train $(VENV)/.quality $(VENV)/.test $(VENV)/.check: $(VENV)/.torch-$(TORCH) pyproject.toml constraints.txt
+$(VENV)/.service $(VENV)/.train $(VENV)/.quality $(VENV)/.bench $(VENV)/.test $(VENV)/.check: $(VENV)/.torch-$(TORCH) pyproject.toml constraints.txt
 	@echo 'installing the extra "$(@F:.%=%)" into $(VENV)'
 	@$(MEND)
 	@$(INSTALL) --no-build-isolation --editable '.[$(@F:.%=%)]'

@@ -28,6 +28,8 @@ OF_EXTRAS = [
     "tensorboard",
     "matplotlib",
     "pyarrow",
+    "onnx",
+    "onnxruntime",
     "fastapi",
     "starlette",
     "uvicorn",

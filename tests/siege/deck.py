@@ -42,7 +42,7 @@ def typical(seed: int, num_requests: int = 32) -> list[Request]:
     """Encoding of images with sides between 256 and 512."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(256, 513, (num_requests, 2))
-    return [_of_image("/v1/encode", _photograph(rng, height, width)) for height, width in sizes]
+    return [_of_image("/v1/encode", photograph(rng, height, width)) for height, width in sizes]
 
 
 def mixed(url: str, seed: int, num_requests: int = 24) -> list[Request]:
@@ -50,7 +50,7 @@ def mixed(url: str, seed: int, num_requests: int = 24) -> list[Request]:
     rng = np.random.default_rng(seed)
     requests = []
     for i, side in enumerate(np.geomspace(64, 4096, num_requests).round().astype(int)):
-        rgb = _photograph(rng, side, side)
+        rgb = photograph(rng, side, side)
         match i % 3:
             case 0:
                 requests.append(_of_image("/v1/encode", rgb))
@@ -80,7 +80,7 @@ def _megapixels(rgb: RGB8) -> float:
     return max(rgb[..., 0].size / MEGAPIXEL, 1 / 64)
 
 
-def _photograph(rng: np.random.Generator, height: int, width: int) -> RGB8:
+def photograph(rng: np.random.Generator, height: int, width: int) -> RGB8:
     """Detail at every scale, the coarser the stronger, and the sharp edges of some shapes."""
     total = np.full((height, width, 3), 127.5, np.float32)
     cells = 2

@@ -82,13 +82,14 @@ def machine(settings: Mapping[str, str]) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
     told = ", ".join(f"{name} {value}" for name, value in settings.items()) or "none"
     return (
-        f"Made on {usable_cpus()} processors ({_processor()}), which service and clients share, and "
+        f"Made on {usable_cpus()} processors ({processor()}), which service and clients share, and "
         f"{memory_bytes / 2**30:.0f} GiB of memory, with Python {platform.python_version()}, {versions}. "
         f"Settings other than the defaults: {told}."
     )
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, where the system tells it."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import vqvae
-from vqvae.cli import bulk, decode, doctor, encode, evaluate, info, quality, reconstruct, train
+from vqvae.cli import bulk, decode, doctor, encode, evaluate, export_onnx, info, quality, reconstruct, train
 from vqvae.cli.stopping import stoppable
 from vqvae.cli.terminal import complain, reason, say
 from vqvae.errors import MissingExtraError, VqvaeError
@@ -25,6 +25,9 @@ _EXTRA_OF = {  # module -> what brings it
     "tensorboard": "train",
     "matplotlib": "quality",
     "pyarrow": "bulk",
+    "ray": "cluster",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
 }
 
 
@@ -76,6 +79,7 @@ for _command in (
     evaluate.evaluate,
     quality.quality,
     train.train,
+    export_onnx.export_onnx,
 ):
     app.command(help=_help_of(_command))(_command)
 _bulk = typer.Typer(rich_markup_mode=None, context_settings={"max_content_width": 100})

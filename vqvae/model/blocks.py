@@ -38,7 +38,8 @@ class Conv(nn.Conv2d):
 
     In evaluation on a CPU it always runs on oneDNN. PyTorch would take another kernel for small inputs, with
     another order of sums, and a small tile would get other latents than the whole image. In evaluation on a
-    GPU it does without TF32, which PyTorch would use, and which changes codes.
+    GPU it does without TF32, which PyTorch would use, and which changes codes. An exporter gets a plain
+    convolution, for other runtimes know no other.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
@@ -48,7 +49,7 @@ class Conv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H, W)."""
-        if self.padding_mode != "zeros":  # a closed plane
+        if self.padding_mode != "zeros" or torch.compiler.is_exporting():  # "zeros" is no closed plane
             return super().forward(x)
         if not self.training and x.is_cuda:
             with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

@@ -12,7 +12,17 @@ from vqvae.pixels import decode_image
 from vqvae.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ["encode", "decode", "reconstruct", "info", "doctor", "evaluate", "quality", "train"]
+COMMANDS = [
+    "encode",
+    "decode",
+    "reconstruct",
+    "info",
+    "doctor",
+    "evaluate",
+    "quality",
+    "train",
+    "export-onnx",
+]
 
 
 def python(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
