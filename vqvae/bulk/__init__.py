@@ -15,7 +15,8 @@ A set of codes is a folder:
 
 Every byte follows from the manifest and the images: not from the number of workers, from kills, from when or
 where. There are a plan (`plan.py`), the work of one shard (`shard.py`), and above them engines, who decide
-which process does which shard (`engines.py`).
+which process does which shard (`engines.py`). That of a Ray cluster is `vqvae.bulk.cluster.OnRay`, with
+the extra `cluster`.
 """
 
 from vqvae.bulk.code_set import CodeSet, open_code_set

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
 
     BulkError names the target where the disk is full or refuses.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # by chance and not by process, for the processes of two machines may have one number
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

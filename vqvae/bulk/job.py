@@ -157,6 +157,7 @@ def run_job(
             for record in finished:
                 records[record.file] = record
                 num_errors += record.num_errors
+        _clear_away(job.folder)
         _check_errors(job, records, max_error_rate)
     return Outcome(
         num_shards=len(job.shards),
@@ -180,7 +181,7 @@ def _check_folder(job: Job) -> None:
 
 
 def _begin(job: Job) -> None:
-    """Write what stands beside the shards, the manifest first, and clear away what a kill has left."""
+    """Write what stands beside the shards, the manifest first, and clear away what kills have left."""
     _check_folder(job)
     for name, content in (
         (MANIFEST, job.manifest.to_json()),
@@ -192,8 +193,13 @@ def _begin(job: Job) -> None:
                 file.write(content)
     for name in (DATA, DONE):
         make_folder(job.folder / name)
-    for folder in (job.folder, job.folder / DATA, job.folder / DONE):
-        remove_leftovers(folder)
+    _clear_away(job.folder)
+
+
+def _clear_away(folder: Path) -> None:
+    """Remove what kills have left."""
+    for each in (folder, folder / DATA, folder / DONE):
+        remove_leftovers(each)
 
 
 def _tally(records: dict[str, ShardRecord]) -> Tally:

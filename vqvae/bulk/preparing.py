@@ -5,6 +5,7 @@ ends the work, for the image may be good, and the row would say otherwise for ev
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vqvae.bulk.framing import centre_square
@@ -26,8 +27,27 @@ class Prepared:
     error: str | None
 
 
-def prepare(source: Source, key: str, options: Options) -> Prepared:
-    """Read, hash, unpack and frame one image; BulkError where the machine fails."""
+def unpack(data: bytes, options: Options) -> RGB8:
+    """An image file's pixels (H, W, 3), framed; BulkError where memory does not suffice."""
+    try:
+        rgb = decode_image(data, max_pixels=options.max_megapixels * 10**6)
+    except ImageError as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise BulkError(
+                "memory does not suffice to unpack it; give fewer workers or a lower max_megapixels"
+            ) from error
+        raise
+    return centre_square(rgb, options.size) if options.size else rgb
+
+
+def prepare(
+    source: Source, key: str, options: Options, unpacking: Callable[[bytes, Options], RGB8] = unpack
+) -> Prepared:
+    """Read, hash, unpack and frame one image; BulkError where the machine fails.
+
+    Args:
+        unpacking: `unpack`, or what does the same elsewhere.
+    """
     try:
         data = source.read(key)
     except DataError as error:
@@ -36,11 +56,8 @@ def prepare(source: Source, key: str, options: Options) -> Prepared:
         return Prepared(key, None, None, str(error))
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        rgb = decode_image(data, max_pixels=options.max_megapixels * 10**6)
+        return Prepared(key, sha256, unpacking(data, options), None)
     except (ImageError, LimitError) as error:
-        if isinstance(error.__cause__, MemoryError):
-            raise BulkError(
-                f"{key}: memory does not suffice to unpack it; give fewer workers or a lower max_megapixels"
-            ) from error
         return Prepared(key, sha256, None, str(error))
-    return Prepared(key, sha256, centre_square(rgb, options.size) if options.size else rgb, None)
+    except BulkError as error:
+        raise BulkError(f"{key}: {error}") from error

@@ -8,21 +8,19 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from vqvae.bulk.crew import Death, Gathered, Ready, run_crew
 from vqvae.bulk.records import ShardRecord
-from vqvae.bulk.shard import NOTHING, ShardWork, Tally, encode_shard
-from vqvae.errors import BulkError, VqvaeError
+from vqvae.bulk.shard import ShardWork, Tally, encode_shard
+from vqvae.errors import VqvaeError
 from vqvae.tokenizer import Tokenizer
-
-REPORT_EVERY_S = 0.5
-READY = "ready"
 
 
 class Processes:
@@ -42,86 +40,64 @@ class Processes:
         self._readers = readers
 
     def run(self, work: Iterable[ShardWork], on_images: Callable[[Tally], None]) -> Generator[ShardRecord]:
-        """The record of each piece as it is finished.
-
-        After a failure no new piece is begun; those that are under way are finished, then it is raised.
-        """
-        pieces = iter(work)
-        crew = _Crew(self._workers, (self._model, self._device, self._readers))
-        failure: BaseException | None = None
-        try:
-            while crew.busy:
-                for connection, message in crew.messages():
-                    match message:
-                        case Tally():
-                            on_images(message)
-                            continue
-                        case ShardRecord():
-                            yield message
-                        case BaseException():
-                            failure = failure or message
-                    piece = None if failure else next(pieces, None)
-                    crew.tell(connection, piece)
-        finally:
-            crew.end()
-        if failure is not None:
-            raise failure
+        """The record of each piece as it is finished; of failures, see `run_crew`."""
+        crew = _Crew((self._model, self._device, self._readers))
+        return run_crew(crew, self._workers, work, on_images)
 
 
 class _Crew:
     """Worker processes by their pipes."""
 
-    def __init__(self, size: int, arguments: tuple[str | Path, str, int]) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
-        self._processes: list[SpawnProcess] = []
-        self._pieces: dict[Connection, ShardWork | None] = {}
-        self.busy: dict[Connection, SpawnProcess] = {}
-        for number in range(size):
-            here, there = context.Pipe()
-            process = context.Process(
-                target=_work, args=(there, *arguments), name=f"vqvae-bulk-{number}", daemon=True
-            )
-            process.start()
-            there.close()
-            self._processes.append(process)
-            self.busy[here] = process
+    def __init__(self, arguments: tuple[str | Path, str, int]) -> None:
+        self._context = multiprocessing.get_context(
+            "spawn"
+        )  # a fork of a process with torch's threads may hang
+        self._arguments = arguments
+        self._hired: list[SpawnProcess] = []
+        self._busy: dict[Connection, SpawnProcess] = {}
+
+    def hire(self) -> None:
+        here, there = self._context.Pipe()
+        process = self._context.Process(
+            target=_work, args=(there, *self._arguments), name=f"vqvae-bulk-{len(self._hired)}", daemon=True
+        )
+        process.start()
+        there.close()
+        self._hired.append(process)
+        self._busy[here] = process
 
     def messages(self) -> Iterator[tuple[Connection, object]]:
-        """What workers have to say, as soon as one has; of one that died, a BulkError."""
-        for connection in wait(list(self.busy)):
+        for connection in wait(list(self._busy)):
             assert isinstance(connection, Connection)
             try:
-                yield connection, connection.recv()
+                message = connection.recv()
             except (EOFError, ConnectionResetError):
-                yield connection, self._death(connection)
+                message = self._death(connection)
+            yield connection, message
 
-    def tell(self, connection: Connection, piece: ShardWork | None) -> None:
-        """Give a worker its next piece, or None: that it may go."""
-        self._pieces[connection] = piece
+    def tell(self, connection: Connection, piece: ShardWork) -> None:
         with suppress(OSError):  # it died, which `messages` tells
             connection.send(piece)
-        if piece is None:
-            del self.busy[connection]
-            connection.close()
+
+    def dismiss(self, connection: Connection) -> None:
+        with suppress(OSError):
+            connection.send(None)
+        del self._busy[connection]
+        connection.close()
 
     def end(self) -> None:
-        """End those that still work, at once: what they were writing counts as never begun."""
-        for connection, process in self.busy.items():
+        for connection, process in self._busy.items():
             process.kill()
             connection.close()
-        for process in self._processes:
+        for process in self._hired:
             process.join()
 
-    def _death(self, connection: Connection) -> BulkError:
-        process, piece = self.busy[connection], self._pieces.get(connection)
+    def _death(self, connection: Connection) -> Death:
+        process = self._busy.pop(connection)
+        connection.close()
         process.join()
         code = process.exitcode or 0
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        where = "before its first shard" if piece is None else f"in the middle of {piece.shard.name}"
-        return BulkError(
-            f"a worker {how} {where}; if memory ran out, give fewer workers. What is finished stays, and the "
-            "same command goes on from there"
-        )
+        return Death(f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}")
 
 
 def _work(main: Connection, model: str | Path, device: str, readers: int) -> None:
@@ -131,11 +107,11 @@ def _work(main: Connection, model: str | Path, device: str, readers: int) -> Non
         signal.signal(number, signal.SIG_IGN)
     try:
         tokenizer = Tokenizer.load(model, device=device, parts="encoder")
-        _tell(main, READY)
+        _tell(main, Ready())
         while (piece := _hear(main)) is not None:
-            progress = _Progress(main)
+            progress = Gathered(partial(_tell, main))
             record = encode_shard(piece, tokenizer, readers=readers, on_images=progress.add)
-            progress.send()
+            progress.flush()
             _tell(main, record)
     except VqvaeError as error:
         _tell(main, error)
@@ -156,25 +132,6 @@ def _hear(main: Connection) -> ShardWork | None:
     except (EOFError, OSError):
         raise SystemExit(1) from None
     return piece
-
-
-class _Progress:
-    """Tallies, gathered and sent a few times a second."""
-
-    def __init__(self, main: Connection) -> None:
-        self._main = main
-        self._sum = NOTHING
-        self._due = time.monotonic() + REPORT_EVERY_S
-
-    def add(self, tally: Tally) -> None:
-        self._sum += tally
-        if time.monotonic() >= self._due:
-            self.send()
-
-    def send(self) -> None:
-        _tell(self._main, self._sum)
-        self._sum = NOTHING
-        self._due = time.monotonic() + REPORT_EVERY_S
 
 
 def usable_cores() -> int:

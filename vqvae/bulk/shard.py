@@ -10,17 +10,18 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from vqvae.bulk.apart import unpacking_apart
 from vqvae.bulk.durable import whole_file
 from vqvae.bulk.manifest import Manifest, check_made_with
 from vqvae.bulk.plan import Shard
-from vqvae.bulk.preparing import Prepared, prepare
+from vqvae.bulk.preparing import Prepared, prepare, unpack
 from vqvae.bulk.records import DATA, NUM_FIRST_ERRORS, ShardRecord, write_record
 from vqvae.bulk.rows import Row
 from vqvae.bulk.shard_files import row_writer
@@ -41,6 +42,7 @@ class ShardWork:
     manifest: Manifest
     shard: Shard
     source: Source  # the shard's images
+    apart: bool = False  # images are unpacked in a process apart, for one may have ended two workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,9 @@ class Tally:
             self.num_errors + other.num_errors,
             self.num_pixels + other.num_pixels,
         )
+
+    def __neg__(self) -> "Tally":
+        return Tally(-self.num_images, -self.num_errors, -self.num_pixels)
 
 
 NOTHING = Tally(0, 0, 0)
@@ -170,17 +175,18 @@ def _rows(images: Sequence[Prepared], tokenizer: Tokenizer) -> list[Row]:
 
 def _prepared(work: ShardWork, readers: int) -> Iterator[Prepared]:
     """The shard's images in order; two for each reader are prepared ahead."""
-    pool = ThreadPoolExecutor(readers, thread_name_prefix="bulk-reader")
-    ahead: deque[Future[Prepared]] = deque()
-    try:
-        for key in work.shard.keys:
-            ahead.append(pool.submit(prepare, work.source, key, work.manifest.options))
-            if len(ahead) > 2 * readers:
+    with unpacking_apart() if work.apart else nullcontext(unpack) as unpacking:
+        pool = ThreadPoolExecutor(readers, thread_name_prefix="bulk-reader")
+        ahead: deque[Future[Prepared]] = deque()
+        try:
+            for key in work.shard.keys:
+                ahead.append(pool.submit(prepare, work.source, key, work.manifest.options, unpacking))
+                if len(ahead) > 2 * readers:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -3,14 +3,16 @@
 import hashlib
 import heapq
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from vqvae.bulk.apart import ENDED, unpacking_apart
 from vqvae.bulk.manifest import Manifest, read_keys, read_manifest
 from vqvae.bulk.plan import Shard, shards_of
-from vqvae.bulk.preparing import prepare
+from vqvae.bulk.preparing import prepare, unpack
 from vqvae.bulk.records import DATA, read_record
 from vqvae.bulk.rows import Row
 from vqvae.bulk.shard import encode_images, threads
@@ -170,7 +172,8 @@ class _Check:
     def _again(self, row: Row) -> None:
         """Encode an image once more."""
         assert self.sample is not None
-        image = prepare(self.sample.source, row.key, self.manifest.options)
+        with unpacking_apart() if row.error == ENDED else nullcontext(unpack) as unpacking:
+            image = prepare(self.sample.source, row.key, self.manifest.options, unpacking)
         self.num_sampled += 1
         if image.sha256 != row.source_sha256:
             self.problems.append(f"{row.key} is not the image any more that was encoded: its SHA-256 differs")

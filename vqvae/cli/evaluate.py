@@ -30,7 +30,9 @@ def evaluate(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER", help="A folder of images or of .tar shards, a .tar, or a .txt list."
+            metavar="FOLDER",
+            help="A folder of images, of .tar shards or of Parquet files; a .tar, a .parquet, or a .txt "
+            "list.",
         ),
     ],
     json_: Annotated[

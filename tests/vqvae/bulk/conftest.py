@@ -14,6 +14,26 @@ from vqvae.pixels import encode_image
 
 SIZES = [(40, 24), (24, 40), (24, 40), (24, 40), (9, 7), (33, 64)]  # width, height
 
+DEADLY = """
+import os, signal
+from PIL.PngImagePlugin import PngImageFile
+
+once = os.path.join(os.path.dirname(__file__), "once")
+before = PngImageFile.load_prepare
+
+def load_prepare(image):
+    if image.size == (13, 13):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if image.size == (11, 11):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if image.size == (9, 7) and os.path.exists(once):
+        os.remove(once)
+        os.kill(os.getpid(), signal.SIGKILL)
+    before(image)
+
+PngImageFile.load_prepare = load_prepare
+"""
+
 
 def smooth(width, height, seed):
     """Smooth colours with noise on them, so that neighbouring codes differ."""
@@ -44,6 +64,17 @@ def photographs(files, tmp_path_factory):
     for key, data in files.items():
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def deadly(tmp_path_factory):
+    """A folder for PYTHONPATH that makes unpacking a PNG of some sizes deadly to the process.
+
+    13x13 pixels crash it, 11x11 kill it, and 9x7 kill it where the folder holds `once`, which is removed.
+    """
+    folder = tmp_path_factory.mktemp("deadly")
+    (folder / "sitecustomize.py").write_text(DEADLY)
     return folder
 
 

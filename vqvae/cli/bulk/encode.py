@@ -2,8 +2,9 @@
 
 import math
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -47,8 +48,20 @@ def encode(
         typer.Option(
             min=1,
             metavar="N",
-            show_default="one a core; one on a GPU",
-            help="Processes with a model each; codes do not depend on it.",
+            show_default="one a core; one on a GPU; on Ray, all that have room",
+            help="Processes with a model each; codes do not depend on it. 1 is this process itself.",
+        ),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="local: this machine; ray: a Ray cluster, whose nodes all see SOURCE and DEST."),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT|auto",
+            show_default="the one of this machine, or one made for it",
+            help="The cluster, with --engine ray.",
         ),
     ] = None,
     max_error_rate: Annotated[
@@ -74,30 +87,35 @@ def encode(
         vqvae bulk encode photos/ codes --size 256
         vqvae bulk encode shards/ codes --format webdataset --workers 8
         vqvae bulk encode imagenet/ codes --size 256 --device cuda --dry-run
+        vqvae bulk encode /nfs/photos /nfs/codes --engine ray --address head:6379
     """
-    from vqvae.bulk import InProcess, Options, Processes, plan_job, run_job  # noqa: PLC0415
-    from vqvae.bulk.processes import usable_cores  # noqa: PLC0415
+    from vqvae.bulk import Options, plan_job, run_job  # noqa: PLC0415
 
+    if engine == "local" and address is not None:
+        raise typer.BadParameter("--address is of a Ray cluster; give --engine ray too")
+    if engine == "ray" and device not in ("cpu", "cuda"):
+        raise typer.BadParameter(f"with --engine ray, --device must be cpu or cuda, got {device}")
     options = Options(format_, size or 0, shard_size, max_megapixels)
-    device = usable_device(device)
+    device = usable_device(device) if engine == "local" else device
     job = plan_job(source, folder, model=model, options=options, device=device)
     num_left = len(job.shards) - len(job.finished())
-    cores = usable_cores()
-    workers = min(workers or (cores if device == "cpu" else 1), max(1, num_left))
+    size_of_crew = _num_workers(engine, device, workers, max(1, num_left))
     if dry_run:
-        for label, text in _plan(job, num_left, workers):
+        for label, text in _plan(job, num_left, size_of_crew):
             say(f"{label:<9}{text}")
         return
-    readers = 1 if device == "cpu" else max(1, cores // workers)
-    engine: Engine
-    if workers == 1:
-        engine = InProcess(load_tokenizer(model, device, parts="encoder"), readers=readers)
+    made: Engine
+    if engine == "ray":
+        from vqvae.bulk.cluster import OnRay  # noqa: PLC0415
+
+        made = OnRay(model, workers=size_of_crew, address=address, device=device)
     else:
-        engine = Processes(model, workers=workers, device=device, readers=readers)
-    with _asked_to_stop() as asked, reporting() as report:
+        made = _local(model, device, size_of_crew or 1, is_alone=workers == 1)
+    with _asked_to_stop() as asked, reporting() as report, redirect_stdout(sys.stderr):
+        # what Ray says of workers that died is no result
         outcome = run_job(
             job,
-            engine,
+            made,
             max_error_rate=max_error_rate,
             on_progress=report,
             is_stopped=lambda: bool(asked),
@@ -113,6 +131,26 @@ def encode(
         raise typer.Exit(128 + asked[0])
 
 
+def _num_workers(engine: str, device: str, asked: int | None, most: int) -> int | None:
+    """How many workers to start; None leaves it to Ray."""
+    if engine == "ray" and asked is None:
+        return None
+    from vqvae.bulk.processes import usable_cores  # noqa: PLC0415
+
+    return min(asked or (usable_cores() if device == "cpu" else 1), most)
+
+
+def _local(model: str, device: str, workers: int, *, is_alone: bool) -> "Engine":
+    """The engine of this machine, or of this process alone."""
+    from vqvae.bulk import InProcess, Processes  # noqa: PLC0415
+    from vqvae.bulk.processes import usable_cores  # noqa: PLC0415
+
+    readers = 1 if device == "cpu" else max(1, usable_cores() // workers)
+    if is_alone:
+        return InProcess(load_tokenizer(model, device, parts="encoder"), readers=readers)
+    return Processes(model, workers=workers, device=device, readers=readers)
+
+
 @contextmanager
 def _asked_to_stop() -> Iterator[list[int]]:
     """A list that SIGTERM puts itself into."""
@@ -124,11 +162,14 @@ def _asked_to_stop() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _plan(job: "Job", num_left: int, workers: int) -> list[tuple[str, str]]:
+def _plan(job: "Job", num_left: int, workers: int | None) -> list[tuple[str, str]]:
     """What would be done, by label."""
     manifest, space = job.manifest, job.manifest.space
     options, num_images = manifest.options, manifest.source.num_images
     f = space.downsample_factor
+    crew = (
+        "all workers that Ray has room for" if workers is None else f"{workers} worker{'s' * (workers > 1)}"
+    )
     sizes = [job.source.size(key) for key in job.source.keys]
     known = [size for size in sizes if size is not None]
     weight = f", {bytes_text(sum(known))}" if len(known) == len(sizes) else ""
@@ -145,7 +186,7 @@ def _plan(job: "Job", num_left: int, workers: int) -> list[tuple[str, str]]:
         ),
         ("images", images),
         ("shards", f"{len(job.shards)} of at most {options.shard_size} images, {options.format}{about}"),
-        ("left", f"{num_left} of {len(job.shards)} shards, for {workers} worker{'s' * (workers > 1)}"),
+        ("left", f"{num_left} of {len(job.shards)} shards, for {crew}"),
     ]
 
 

@@ -111,15 +111,43 @@ def test_another_model_or_size_is_refused_with_what_differs(vqvae, images, tmp_p
     assert contents(tmp_path / "codes") == before
 
 
-def test_without_pyarrow_it_says_how_to_get_it(tmp_path):
-    code = "import sys; sys.modules['pyarrow'] = None; from vqvae.cli import main; main(sys.argv[1:])"
+@pytest.mark.parametrize(("module", "extra"), [("pyarrow", "bulk"), ("ray", "cluster")])
+def test_without_an_extra_it_says_how_to_get_it(images, weights, tmp_path, module, extra):
+    code = f"import sys; sys.modules[{module!r}] = None; from vqvae.cli import main; main(sys.argv[1:])"
     done = subprocess.run(
-        [sys.executable, "-c", code, *COMMAND], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *COMMAND, "--engine", "ray"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "VQVAE_WEIGHTS": str(weights)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "error: this command needs the extra `bulk`; install it with: pip install 'vqvae[bulk]'\n"
+        f"error: this command needs the extra `{extra}`; install it with: pip install 'vqvae[{extra}]'\n"
     )
+    assert not (tmp_path / "codes").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--address", "auto"), "--address is of a Ray cluster; give --engine ray too"),
+        (
+            ("--engine", "ray", "--device", "auto"),
+            "with --engine ray, --device must be cpu or cuda, got auto",
+        ),
+    ],
+)
+def test_what_does_not_go_with_an_engine_is_refused(vqvae, images, arguments, said):
+    ended = vqvae(*COMMAND, *arguments)
+    assert (ended.code, said in ended.err) == (2, True)
+
+
+def test_on_ray_the_number_of_workers_is_the_cluster_s_unless_it_is_given(vqvae, images):
+    on_ray = (*COMMAND, "--engine", "ray", "--dry-run")
+    assert vqvae(*on_ray).out.endswith("left     4 of 4 shards, for all workers that Ray has room for\n")
+    assert vqvae(*on_ray, "--workers", "9").out.endswith("left     4 of 4 shards, for 4 workers\n")
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
