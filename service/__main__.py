@@ -10,17 +10,15 @@ from functools import partial
 from types import FrameType
 from typing import cast
 
-import torch
 import uvicorn
 
 from service import logs
-from service.app import create_app
+from service.app import load_app
 from service.connections import Connection
 from service.routes.flow import Service
 from service.scheduler import Scheduler
 from service.settings import PREFIX, Settings, read_settings
 from vqvae.errors import VqvaeError
-from vqvae.tokenizer import Tokenizer
 
 OTHER_FILES = 1000  # besides connections: pipes, models, libraries
 FLUSH_S = 5  # for the last bytes of answers, once all are made
@@ -64,23 +62,22 @@ class Server(uvicorn.Server):
 
 
 def main() -> None:
-    """Serve until told to stop; exits with 1 after a failed start or with accepted requests unanswered."""
+    """Serve until told to stop; exits with 1 after a failed start or with accepted requests unanswered.
+
+    Ctrl-C before it serves ends it with 130.
+    """
     try:
         settings = read_settings()
         logs.set_up(settings.log)
         _allow_files(2 * settings.connections + OTHER_FILES)
         listener = _bound_socket(settings)  # before the models: a port in use is found at once
-        torch.set_num_threads(settings.threads)
-        tokenizers = [
-            tokenizer
-            for name in settings.model_names
-            for tokenizer in Tokenizer.load_decoders(name, tile_size=settings.tile_pixels)
-        ]
-        app = create_app(settings, tokenizers)
+        app = load_app(settings)
         service: Service = app.state.service
         service.start()  # before uvicorn, which would tell of a failure at length
     except (VqvaeError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # nothing was accepted yet
     config = uvicorn.Config(
         app,
         http=cast(

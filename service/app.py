@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
@@ -79,6 +80,17 @@ DESCRIPTION = """Images to small grids of integers, and back.
 Encode an image, keep its codes, decode them whenever you like; `fingerprint` says whose codes they are.
 Options ride in the query. Every error is `application/problem+json` with a stable `type`.
 """
+
+
+def load_app(settings: Settings) -> FastAPI:
+    """The application around the models that the settings name; raises what loading them does."""
+    torch.set_num_threads(settings.threads)
+    tokenizers = [
+        tokenizer
+        for name in settings.model_names
+        for tokenizer in Tokenizer.load_decoders(name, tile_size=settings.tile_pixels)
+    ]
+    return create_app(settings, tokenizers)
 
 
 def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:

@@ -203,3 +203,23 @@ def test_a_client_that_hangs_up_frees_its_place(service, large_upload):
         raise AssertionError("the place was not freed")
     small = encode_image(np.zeros((8, 8, 3), np.uint8))
     assert service.client.post("/v1/encode", content=small).status_code == 200
+
+
+def test_ctrl_c_while_models_load_ends_it_quietly():
+    program = """
+import signal
+from service.__main__ import main
+from vqvae import Tokenizer
+Tokenizer.load_decoders = lambda *_, **__: signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {f"{PREFIX}PORT": "0"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")

@@ -3,9 +3,10 @@
 Nothing here sends or sleeps. An exchange is a generator: it yields an `Attempt` and is sent the `Outcome` of
 it. Whoever drives it waits and sends, blocking or not, and so every rule stands in one place for both.
 
-An attempt is repeated where the same request may fare better later: after 429, 502 and 503, after a
-connection that failed or broke off, and once after 504, which others' work may have caused; a second one is a
-sign of too much of one's own. It does no harm, for an answer is a pure function of its request.
+An attempt is repeated where the same request may fare better later: after 429, 502 and 503, after a 500 that
+is no problem of the service's but its proxy's word for one that died, after a connection that failed or broke
+off, and once after 504, which others' work may have caused; a second one is a sign of too much of one's own.
+It does no harm, for an answer is a pure function of its request.
 
 The wait is what Retry-After says, never less, and a random part, so that clients which were refused together
 do not come back together; without Retry-After it doubles from a quarter of a second to four. Where it would
@@ -33,6 +34,7 @@ CONNECT_S = 10.0  # to open a connection; a service that lives does so at once
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 4.0  # without Retry-After
 LONGEST_TIMEOUT_S = 10_000_000  # sockets overflow at a few hundred times that
 
+PROBLEM = "application/problem+json"
 _PASSING = {429, 502, 503}
 _LATE = 504
 _SOONEST_S = 0.001  # httpx takes 0 for an error of its own kind
@@ -200,7 +202,7 @@ def retry_after_s(answer: Answer) -> float | None:
 
 def _is_passing(outcome: Outcome) -> bool:
     if isinstance(outcome, Answer):
-        return outcome.status in _PASSING
+        return outcome.status in _PASSING or (outcome.status == 500 and outcome.media_type != PROBLEM)
     # other timeouts than that of connecting are the end of the exchange's own time
     return isinstance(
         outcome, httpx.ConnectTimeout | httpx.NetworkError | httpx.RemoteProtocolError | httpx.ProxyError

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import orjson
 
-from vqvae.client.exchange import Answer, Ended, retry_after_s
+from vqvae.client.exchange import PROBLEM, Answer, Ended, retry_after_s
 from vqvae.errors import (
     CodesError,
     FormatError,
@@ -25,7 +25,6 @@ from vqvae.errors import (
     VqvaeError,
 )
 
-PROBLEM = "application/problem+json"
 KIND = "urn:vqvae:problem:"
 
 _OF_AN_IMAGE = {KIND + "undecodable-image", KIND + "unsupported-type"}

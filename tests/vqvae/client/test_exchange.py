@@ -11,9 +11,9 @@ from vqvae.errors import ConfigError
 REQUEST = Request("GET", "/")
 
 
-def answer(status, **headers):
+def answer(status, content_type="application/problem+json", **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, httpx.Headers(named), b"", "an-id")
+    return Answer(status, httpx.Headers(named | {"content-type": content_type}), b"", "an-id")
 
 
 def play(outcomes, *, timeout_s=100.0, max_attempts=8, takes_s=0.0, uniform=lambda low, high: low):
@@ -44,6 +44,7 @@ def test_what_asking_again_would_not_change_is_asked_once(status):
         answer(429),
         answer(502),
         answer(503),
+        answer(500, "text/plain; charset=utf-8"),  # of a proxy
         httpx.ConnectError("refused"),
         httpx.ConnectTimeout(""),
         httpx.ReadError(""),
