@@ -38,6 +38,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Trained = Literal["all", "decoder"]
 ADVANCE = 0.05  # share of the steps for which the discriminator learns before it counts
 FLATS = 64  # flat images a step
+MOVES = 1  # sets the draws of moves apart from others of a step
 LATENTS_PER_CODE = 24  # k-means' sample: about 100,000 latents for K = 4096
 
 
@@ -293,11 +294,21 @@ class Trainer:
         if self.config.ms_ssim_weight:
             losses["ms_ssim"] = self.config.ms_ssim_weight * ms_ssim_loss(out.x_hat, images)
         if self.perceptual is not None:
-            distances = self.perceptual(out.x_hat.float(), images)
+            distances = self.perceptual(*self._moved(out.x_hat.float(), images))
             losses["perceptual"] = self.config.perceptual_weight * distances.mean()
         if out.quantized is not None:
             losses |= {"codebook": out.quantized.codebook_loss, "commitment": out.quantized.commitment_loss}
         return losses
+
+    def _moved(self, *pictures: Tensor) -> list[Tensor]:
+        """Pictures (B, 3, H, W), all by the same few pixels, round the border.
+
+        A network's strides see some pixels of a patch more than others, and print that grid into the decoder
+        unless it lies elsewhere at every step.
+        """
+        f, generator = self.model.config.downsample_factor, seeded(self.config.seed, self.step, MOVES)
+        rows, columns = torch.randint(f, (2,), generator=generator).tolist()
+        return [picture.roll((rows, columns), (2, 3)) for picture in pictures]
 
     def _follow_codes_(self, passes: Sequence[Reconstruction]) -> None:
         """Let the quantizer move its codebook; at a window's end restart the codes that died in it."""

@@ -1,6 +1,7 @@
 """Shapes: B batch, S crop size, K codebook size; f = 4 throughout."""
 
 from contextlib import closing
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -341,6 +342,29 @@ def test_a_paused_run_with_an_adversary_ends_as_an_undisturbed_one(finished, tmp
     second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     steps_(second, 12)
     assert equal(second.state_dict(), undisturbed.state_dict())
+
+
+def test_the_perceptual_network_sees_every_step_on_another_grid(finished):
+    run = vivid(finished, perceptual_weight=0.1, adversarial_weight=0.0)
+    network, seen = run.perceptual, []
+
+    def distances(x_hat, images):
+        seen.append(images)
+        return network(x_hat, images)
+
+    run.perceptual = distances
+    steps_(run, 8)
+    with closing(run.crops.batches(0)) as batches:
+        given = [to_images(crops, CPU) for crops in islice(batches, 8)]
+    moves = [
+        (rows, columns)
+        for images, moved in zip(given, seen, strict=True)
+        for rows in range(4)
+        for columns in range(4)
+        if torch.equal(moved, images.roll((rows, columns), (2, 3)))
+    ]
+    assert len(moves) == 8
+    assert len(set(moves)) > 4
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
