@@ -1,7 +1,7 @@
 # A CPU image that serves the weights in weights/ on port 8000.
 #
 #   docker build -t vqvae .
-#   docker run --rm --read-only -p 8000:8000 vqvae
+#   docker run --rm --read-only --stop-timeout 60 -p 127.0.0.1:8000:8000 vqvae
 #
 # It needs no network, no writable disk and no root at run time. The base has Python 3.11 or newer with venv.
 ARG BASE_IMAGE=python:3.12-slim

@@ -3,7 +3,7 @@
 # A finished step of the installation leaves a stamp in .venv. A step that was cut short left none, and one that
 # is older than pyproject.toml or constraints.txt is out of date: both are done again.
 
-PORT ?= 8000
+PORT ?= $(or $(VQVAE_SERVE_PORT),8000)
 # Which build of torch: auto (the small CPU build unless there is an NVIDIA card), cpu, cuda
 TORCH ?= auto
 # A folder with the Kodak photographs, for the tests that want them

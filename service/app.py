@@ -88,7 +88,7 @@ def load_app(settings: Settings) -> FastAPI:
     tokenizers = [
         tokenizer
         for name in settings.model_names
-        for tokenizer in Tokenizer.load_decoders(name, tile_size=settings.tile_pixels)
+        for tokenizer in Tokenizer.load_decoders(name, device=settings.device, tile_size=settings.tile_pixels)
     ]
     return create_app(settings, tokenizers)
 

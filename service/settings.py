@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     models: str = "photo-f8,photo-f16"
     """Models to serve, names or paths, separated by commas; the first is the default."""
+    device: str = "cpu"
+    """Where the models compute: cpu, cuda or cuda:1, or auto: a GPU where there is one."""
     threads: int = Field(default_factory=usable_cpus, ge=1)
     """Threads of a model's arithmetic, and processes that unpack images; the processors of the cgroup's quota
     or the affinity unless told."""

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from vqvae.checkpoint import FAITHFUL, LoadedModel, Parts, load_card, load_model
 from vqvae.code_grid import CodeGrid
+from vqvae.device import usable_device
 from vqvae.errors import CodesError, ConfigError, FingerprintError, ImageError, ModelError
 from vqvae.model import Decoder, Encoder, Span, closed_plane
 from vqvae.pixels import (
@@ -68,7 +69,10 @@ class Tokenizer:
     ) -> "Tokenizer":
         """Load a model by name or folder; ModelError where it is missing, damaged or lacks the decoder.
 
+        ConfigError where the device cannot be used.
+
         Args:
+            device: "cpu", "cuda", "cuda:1" and so on, or "auto": CUDA where there is one.
             parts: "encoder" or "decoder" leaves the other one on disk.
             decoder: which of the model's decoders.
             tile_size: pixels along a side of the tiles that large images are worked in.
@@ -97,7 +101,8 @@ class Tokenizer:
         return [cls(each, decoder=name, tile_size=tile_size).to(device) for name, each in models.items()]
 
     def to(self, device: str | torch.device) -> "Tokenizer":
-        """Move the model, in place; returns the tokenizer."""
+        """Move the model, in place; returns the tokenizer. ConfigError where the device cannot be used."""
+        device = usable_device(device)
         for module in (self._encoder, self.quantizer, self._decoder):
             if module is not None:
                 module.to(device)

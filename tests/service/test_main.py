@@ -116,6 +116,11 @@ def test_a_port_in_use_ends_the_start_with_one_line(weights):
     assert f"{PREFIX}PORT" in line
 
 
+def test_a_device_that_is_not_here_ends_the_start_with_one_line(weights):
+    line = one_line_of_error(run_to_its_end(port=0, models=weights / "tiny", device="toaster"))
+    assert "device 'toaster' cannot be used here" in line
+
+
 def test_a_wrong_setting_ends_the_start_with_one_line():
     assert f"{PREFIX}PORT" in one_line_of_error(run_to_its_end(port="http"))
 

@@ -24,13 +24,13 @@ def evaluate(
     weights: Annotated[
         str,
         typer.Argument(
-            metavar="WEIGHTS", help="The model, by name or by its folder.", autocompletion=model_names
+            metavar="MODEL", help="The model, by name or by its folder.", autocompletion=model_names
         ),
     ],
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER",
+            metavar="SOURCE",
             help="A folder of images, of .tar shards or of Parquet files; a .tar, a .parquet, or a .txt "
             "list.",
         ),

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from vqvae.cli.completion import decoder_names, device_names, model_names
-from vqvae.errors import ConfigError
 
 if TYPE_CHECKING:
     from vqvae.tokenizer import Tokenizer
@@ -72,23 +71,4 @@ def load_tokenizer(
     """The tokenizer on its device; ModelError for an unknown model, ConfigError for an absent device."""
     from vqvae.tokenizer import Tokenizer  # noqa: PLC0415
 
-    return Tokenizer.load(model, parts=parts, decoder=decoder).to(usable_device(device))
-
-
-def usable_device(device: str) -> str:
-    """The device of that name, for "auto" CUDA where there is one; ConfigError where it is not here."""
-    import torch  # noqa: PLC0415
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device).cpu()
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # AssertionError is torch's "not compiled with CUDA enabled"
-        cause = str(error).splitlines()[0]
-        raise ConfigError(
-            f"device {device!r} cannot be used here ({cause}); --device cpu always can"
-        ) from error
-    return device
+    return Tokenizer.load(model, device=device, parts=parts, decoder=decoder)

@@ -36,8 +36,8 @@ def quality(
         Path,
         typer.Argument(
             metavar="PHOTOS",
-            help="Photographs for the floor, those of the training: a folder of images or of .tar shards, "
-            "a .tar, or a .txt list.",
+            help="Photographs for the floor, those of the training: a folder of images, of .tar shards or of "
+            "Parquet files; a .tar, a .parquet, or a .txt list.",
         ),
     ],
     models: Annotated[

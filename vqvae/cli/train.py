@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vqvae.cli.completion import model_names
-from vqvae.cli.options import Device, usable_device
+from vqvae.cli.options import Device
 from vqvae.errors import ConfigError
 
 
@@ -16,26 +16,35 @@ def train(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A folder of images, of .tar shards or of Parquet files; a .tar, a .parquet, or a .txt list."
+            metavar="SOURCE",
+            help="A folder of images, .tar shards or Parquet files; a .tar, a .parquet, or a .txt list.",
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="Folder for the model; its run lives in OUT/run.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder for the model; its run lives in OUT/run.")
+    ],
     steps: Annotated[
-        int | None, typer.Option(help="Length of the schedule; the same as training.steps.")
+        int | None, typer.Option(metavar="N", help="Length of the schedule; the same as training.steps.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="A recipe: JSON with `model` and `training`, such as a model.json's.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A recipe: JSON with `model` and `training`, such as a model.json's."
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="One variable, e.g. `--set model.quantizer.codebook_size=1024`; repeatable."
+            "--set",
+            metavar="NAME=VALUE",
+            help="One variable, e.g. `--set model.quantizer.codebook_size=1024`; repeatable.",
         ),
     ] = None,
     data_card: Annotated[
         Path | None,
         typer.Option(
-            help="JSON list of what SOURCE is, by name and licence, for the model's card; or a model.json."
+            metavar="FILE",
+            help="JSON list of what SOURCE is, by name and licence, for the model's card; or a model.json.",
         ),
     ] = None,
     from_: Annotated[
@@ -59,15 +68,21 @@ def train(
         bool, typer.Option("--resume", help="Go on where the run in OUT stopped, exactly.")
     ] = False,
     max_minutes: Annotated[
-        float, typer.Option(help="End this sitting with a checkpoint; the schedule stays.")
+        float, typer.Option(metavar="MINUTES", help="End this sitting with a checkpoint; the schedule stays.")
     ] = math.inf,
-    name: Annotated[str | None, typer.Option(help="The model's name; OUT's own by default.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model's name; OUT's own by default.")
+    ] = None,
     device: Device = "auto",
-    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
-    evaluate_every: Annotated[
-        int, typer.Option(min=1, help="Steps between held-out figures and pictures.")
+    checkpoint_every: Annotated[
+        int, typer.Option(min=1, metavar="STEPS", help="Steps between checkpoints.")
     ] = 500,
-    cache_gib: Annotated[float, typer.Option(min=0, help="Memory for decoded images, in GiB.")] = 4.0,
+    evaluate_every: Annotated[
+        int, typer.Option(min=1, metavar="STEPS", help="Steps between held-out figures and pictures.")
+    ] = 500,
+    cache_gib: Annotated[
+        float, typer.Option(min=0, metavar="GIB", help="Memory for decoded images, in GiB.")
+    ] = 4.0,
 ) -> None:
     """Train a tokenizer on your own images.
 
@@ -91,10 +106,10 @@ def train(
 
         torchrun --nproc-per-node 4 -m vqvae train photos/ runs/mine
     """
-    import torch  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
     from vqvae.config import from_dict, to_dict  # noqa: PLC0415
+    from vqvae.device import usable_device  # noqa: PLC0415
     from vqvae.model import AutoencoderConfig  # noqa: PLC0415
     from vqvae.training import Sitting, TrainingConfig, load_start  # noqa: PLC0415
     from vqvae.training import train as run  # noqa: PLC0415
@@ -111,7 +126,7 @@ def train(
         recipe["training"]["steps"] = steps
     for assignment in set_ or []:
         assign(recipe, assignment)
-    here = own_device(torch.device(usable_device(device)))
+    here = own_device(usable_device(device))
     with together(here) as ranks:
         console = Console(stderr=True, quiet=not ranks.is_first)
         card = run(

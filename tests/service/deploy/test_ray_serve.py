@@ -44,10 +44,12 @@ def cluster():
     """A cluster of one node with Serve on it; its address, and the URL of Serve's proxy."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
+    at_sigterm = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         of_ray = {"include_dashboard": False, "log_to_driver": False, "_node_ip_address": "127.0.0.1"}
         context = ray.init("local", num_cpus=3, **of_ray)  # never one that is there already
+        signal.signal(signal.SIGTERM, at_sigterm)
         serve.start(http_options={"host": "127.0.0.1", "port": port})
         yield SimpleNamespace(address=context.address_info["gcs_address"], url=f"http://127.0.0.1:{port}")
         serve.shutdown()

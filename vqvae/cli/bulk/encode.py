@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vqvae.cli.bulk.pace import reporting
-from vqvae.cli.options import DEFAULT_MODEL, Device, Model, load_tokenizer, usable_device
+from vqvae.cli.options import DEFAULT_MODEL, Device, Model, load_tokenizer
 from vqvae.cli.terminal import bytes_text, say
 
 if TYPE_CHECKING:
@@ -90,13 +90,14 @@ def encode(
         vqvae bulk encode /nfs/photos /nfs/codes --engine ray --address head:6379
     """
     from vqvae.bulk import Options, plan_job, run_job  # noqa: PLC0415
+    from vqvae.device import usable_device  # noqa: PLC0415
 
     if engine == "local" and address is not None:
         raise typer.BadParameter("--address is of a Ray cluster; give --engine ray too")
     if engine == "ray" and device not in ("cpu", "cuda"):
         raise typer.BadParameter(f"with --engine ray, --device must be cpu or cuda, got {device}")
     options = Options(format_, size or 0, shard_size, max_megapixels)
-    device = usable_device(device) if engine == "local" else device
+    device = str(usable_device(device)) if engine == "local" else device
     job = plan_job(source, folder, model=model, options=options, device=device)
     num_left = len(job.shards) - len(job.finished())
     size_of_crew = _num_workers(engine, device, workers, max(1, num_left))
