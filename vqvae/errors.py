@@ -78,6 +78,10 @@ class DataError(VqvaeError):
     """A source of images is missing or holds none."""
 
 
+class SourceChangedError(DataError):
+    """An image is not there any more as it was when its source was listed."""
+
+
 class BulkError(VqvaeError):
     """A set of codes cannot be begun, gone on with or read: it is another job's, unfinished or damaged."""
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from vqvae.errors import DataError, MissingExtraError
+from vqvae.errors import DataError, MissingExtraError, SourceChangedError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "bytes")  # of Parquet: the first that holds bytes
@@ -28,11 +28,21 @@ class Source(Protocol):
         ...
 
     def read(self, key: str) -> bytes:
-        """The image file's bytes, from any thread; DataError where they cannot be had."""
+        """The image file's bytes, from any thread; DataError where they cannot be had.
+
+        SourceChangedError where they are gone, or fewer than they were.
+        """
         ...
 
     def size(self, key: str) -> int | None:
         """How many bytes `read` gives; None where only reading tells."""
+        ...
+
+    def mark(self, key: str) -> int | None:
+        """A number that a changed image hardly keeps, had without reading it; None where it is gone.
+
+        The image's bytes, or of Parquet those that the images of its row group take in the file.
+        """
         ...
 
     def part(self, keys: Iterable[str]) -> "Source":
@@ -103,6 +113,7 @@ class _Cell(NamedTuple):
     group: int
     row: int  # within the group
     column: str
+    stored: int  # bytes that the column takes in the group
 
 
 Place = TypeVar("Place", _Span, _Cell)
@@ -135,6 +146,8 @@ class _Files:
         except OSError:  # which reading it will tell
             return None
 
+    mark = size
+
     def part(self, keys: Iterable[str]) -> "_Files":
         return _Files(self._path, {key: self._spans[key] for key in keys})
 
@@ -147,10 +160,16 @@ class _Files:
             with span.file.open("rb") as file:
                 file.seek(span.offset)
                 data = file.read(-1 if span.size is None else span.size)
+        except FileNotFoundError as error:
+            if span.file.is_symlink():  # to nothing, and so it was listed
+                raise DataError(f"{span.file} cannot be read: it is a link to nothing") from error
+            raise SourceChangedError(f"{span.file} is there no more") from error
         except OSError as error:
             raise DataError(f"{span.file} cannot be read: {error.strerror or error}") from error
         if span.size is not None and len(data) != span.size:
-            raise DataError(f"{key} should be {span.size} bytes of {span.file}, got {len(data)}; it changed")
+            raise SourceChangedError(
+                f"{key} should be {span.size} bytes of {span.file}, got {len(data)}; it changed"
+            )
         return data
 
 
@@ -173,6 +192,9 @@ class _Rows:
 
     def size(self, key: str) -> None:
         return None
+
+    def mark(self, key: str) -> int:
+        return self._cells[key].stored
 
     def part(self, keys: Iterable[str]) -> "_Rows":
         return _Rows(self._path, {key: self._cells[key] for key in keys})
@@ -262,6 +284,7 @@ def _row_entries(files: Iterable[Path]) -> Iterator[tuple[str, _Cell]]:
         with _readable(file), _parquet().ParquetFile(file) as parquet:
             image, key = _columns(file, parquet.schema_arrow)
             for group in range(parquet.num_row_groups):
+                stored = _stored(parquet.metadata.row_group(group), image)
                 keys = parquet.read_row_group(group, columns=[key]).column(0)
                 for row, value in enumerate(keys.to_pylist()):
                     name = value.get("path") if isinstance(value, dict) else value
@@ -269,7 +292,17 @@ def _row_entries(files: Iterable[Path]) -> Iterator[tuple[str, _Cell]]:
                         raise DataError(
                             f"{file} has no key in column `{key}`, row {row} of row group {group}"
                         )
-                    yield str(name), _Cell(file, group, row, image)
+                    yield str(name), _Cell(file, group, row, image, stored)
+
+
+def _stored(group: Any, column: str) -> int:
+    """Bytes that a column, of fields or of none, takes in a row group."""
+    chunks = (group.column(i) for i in range(group.num_columns))
+    return sum(
+        chunk.total_compressed_size
+        for chunk in chunks
+        if chunk.path_in_schema == column or chunk.path_in_schema.startswith(f"{column}.")
+    )
 
 
 def _columns(file: Path, schema: Any) -> tuple[str, str]:

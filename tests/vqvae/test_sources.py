@@ -5,11 +5,12 @@ import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vqvae.errors import DataError, MissingExtraError
+from vqvae.errors import DataError, MissingExtraError, SourceChangedError
 from vqvae.sources import group_of, open_source
 
 
@@ -152,7 +153,7 @@ def test_reading_what_is_not_there_is_an_error(tmp_path):
     with pytest.raises(DataError, match="holds no image"):
         source.read("../a.jpg")
     (tmp_path / "a.jpg").unlink()
-    with pytest.raises(DataError, match=r"a\.jpg cannot be read"):
+    with pytest.raises(DataError, match=r"a\.jpg is there no more"):
         source.read("a.jpg")
     os.truncate(tmp_path / "x.tar", 513)
     with pytest.raises(DataError, match=r"b\.jpg should be 5 bytes .*, got 1"):
@@ -262,8 +263,40 @@ def test_sizes_are_those_of_what_is_read(tmp_path):
     assert {key: source.size(key) for key in source.keys} == {
         key: len(source.read(key)) for key in source.keys
     }
+    assert {key: source.mark(key) for key in source.keys} == {key: source.size(key) for key in source.keys}
     (tmp_path / "a.jpg").unlink()
     assert source.size("a.jpg") is None
+    assert source.mark("a.jpg") is None
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bytes", "Hugging Face"])
+def test_rows_of_parquet_are_marked_by_what_their_group_takes(tmp_path, wrapped):
+    def marks(*images):
+        files = [{"bytes": image} for image in images] if wrapped else pa.array(images)
+        write_rows(tmp_path / "a.parquet", {"image": files, "key": ["b", "a"]})
+        source = open_source(tmp_path / "a.parquet")
+        return [source.mark(key) for key in source.keys]
+
+    then = marks(b"b", b"a")
+    assert then[0] == then[1] > 0
+    assert marks(b"b", b"a") == then
+    assert marks(b"b", np.random.default_rng(0).bytes(100))[0] >= then[0] + 99
+
+
+def test_images_that_are_gone_are_a_changed_source_and_links_to_nothing_bad_images(tmp_path):
+    write(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "c.jpg").symlink_to(tmp_path / "nothing")
+    write_tar(tmp_path / "x.tar", "d.jpg")
+    source = open_source(tmp_path)
+    with pytest.raises(DataError, match=r"c\.jpg cannot be read: it is a link to nothing") as broken:
+        source.read("c.jpg")
+    assert not isinstance(broken.value, SourceChangedError)
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(SourceChangedError, match=r"a\.jpg is there no more"):
+        source.read("a.jpg")
+    (tmp_path / "x.tar").write_bytes(b"")
+    with pytest.raises(SourceChangedError, match=r"d\.jpg should be \d+ bytes of .*x\.tar, got 0"):
+        source.read("d.jpg")
 
 
 @pytest.mark.parametrize("kind", ["files", "rows"])

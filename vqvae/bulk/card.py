@@ -11,8 +11,8 @@ _COLUMNS = {
 A row is an image. `codes` are its codes row by row, `grid_h` x `grid_w` of them; `width` and `height` are the
 pixels that they stand for.""",
     "webdataset": """\
-A sample is an image. `.codes.npy` are its codes (`grid_h`, `grid_w`); `width` and `height` in its `.json` are
-the pixels that they stand for.""",
+A sample is an image. `codes.npy` are its codes (`grid_h`, `grid_w`), none of a bad one; `width` and
+`height` in its `json` are the pixels that they stand for.""",
 }
 
 

@@ -32,6 +32,8 @@ from vqvae.bulk.shard import ShardWork, Tally, encode_shard
 from vqvae.errors import BulkError, ConfigError, VqvaeError
 from vqvae.tokenizer import Tokenizer
 
+OF_A_CLIENT = "address must be HOST:PORT or auto, got {}; run this on a node of the cluster"
+
 
 class OnRay:
     """Workers that are actors; each asks for a CPU a thread, and for a GPU if the device is one.
@@ -54,9 +56,7 @@ class OnRay:
         device: str = "cpu",
     ) -> None:
         if address is not None and address.startswith("ray://"):  # of a client, which hears no streams
-            raise ConfigError(
-                f"address must be HOST:PORT or auto, got {address}; run this on a node of the cluster"
-            )
+            raise ConfigError(OF_A_CLIENT.format(address))
         self._model = model
         self._workers = workers
         self._address = address
@@ -87,6 +87,8 @@ def _connected(address: str | None) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, at_sigterm)  # which Ray took, to end at once
     try:
+        if ray.util.client.ray.is_connected():  # type: ignore[no-untyped-call]  # by RAY_ADDRESS
+            raise ConfigError(OF_A_CLIENT.format(os.environ.get("RAY_ADDRESS")))
         yield
     finally:
         ray.shutdown()

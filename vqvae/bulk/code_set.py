@@ -6,10 +6,10 @@ from pathlib import Path
 
 from vqvae.bulk.manifest import Manifest, read_manifest
 from vqvae.bulk.plan import shard_names
-from vqvae.bulk.records import DATA, ShardRecord, finished_record
+from vqvae.bulk.records import DATA, ShardRecord, finished_record, sha256_of
 from vqvae.bulk.rows import Row
 from vqvae.bulk.shard_files import read_rows
-from vqvae.errors import BulkError
+from vqvae.errors import BulkError, FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,12 @@ class CodeSet:
     records: tuple[ShardRecord, ...]
 
     def rows(self) -> Iterator[Row]:
-        """All rows in order, the bad images' too; FormatError where a shard is damaged."""
+        """All rows in order, the bad images' too; FormatError where a shard is not what was written."""
         for record in self.records:
-            yield from read_rows(self.folder / DATA / record.file, self.manifest)
+            path = self.folder / DATA / record.file
+            if sha256_of(path) != record.sha256:
+                raise FormatError(f"{path} is damaged: its SHA-256 is not the one in its record")
+            yield from read_rows(path, self.manifest)
 
 
 def open_code_set(folder: str | Path) -> CodeSet:

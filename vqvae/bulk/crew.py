@@ -13,7 +13,7 @@ from vqvae.bulk.records import ShardRecord
 from vqvae.bulk.shard import NOTHING, ShardWork, Tally
 from vqvae.errors import BulkError
 
-TRIES = 3  # of a shard, the last with its images unpacked apart: see `apart.py`
+TRIES = 3  # to begin at all; and of a shard, the last with its images unpacked apart: see `apart.py`
 REPORT_EVERY_S = 0.5
 
 Worker = TypeVar("Worker")
@@ -60,10 +60,10 @@ def run_crew(
     """The record of each piece as it is finished by a crew of this size.
 
     A piece whose worker died is begun again; that one piece ends three workers is a failure, and so are three
-    deaths in a row before a first piece. After a failure no new piece is begun; those that are under way are
-    finished, then it is raised.
+    deaths for each of the crew in a row before a first piece. After a failure no new piece is begun; those
+    that are under way are finished, then it is raised.
     """
-    left = _Left(work)
+    left = _Left(work, size)
     under_way: dict[Worker, _Try] = {}
     try:
         for _ in range(size):
@@ -108,7 +108,8 @@ class _Try:
 class _Left:
     """The pieces that are left to be begun, until there are none or a failure."""
 
-    def __init__(self, work: Iterable[ShardWork]) -> None:
+    def __init__(self, work: Iterable[ShardWork], size: int) -> None:
+        self._tries_to_begin = TRIES * size  # a node that goes takes several workers with it
         self._pieces = iter(work)
         self._is_at_end = False
         self._again: list[ShardWork] = []  # whose workers died
@@ -134,11 +135,12 @@ class _Left:
         """The piece of a worker that died, to be begun again unless that was tried often enough."""
         name = "" if ended is None else ended.piece.shard.name
         self._deaths[name] += 1
-        if self._deaths[name] == TRIES:
+        tries = TRIES if name else self._tries_to_begin
+        if self._deaths[name] == tries:
             where = f"in the middle of {name}" if name else "before its first shard"
             self.fail(
                 BulkError(
-                    f"a worker {death.how} {where}, as {TRIES - 1} before it; if memory ran out, give fewer "
+                    f"a worker {death.how} {where}, as {tries - 1} before it; if memory ran out, give fewer "
                     "workers. What is finished stays, and the same command goes on from there"
                 )
             )

@@ -40,9 +40,10 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder where it is missing, its parents too, and put its name on the disk."""
+    """Make a folder where it is missing, its parents too, and put their names on the disk."""
     if not folder.is_dir():
-        folder.mkdir(parents=True)
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
         _sync_folder(folder.parent)
 
 

@@ -2,7 +2,7 @@
 
 Two runs with one manifest write the same bytes, so a run goes on only where its manifest is the one that is
 there. The source's listing stands beside it in `listing.jsonl`, a line an image in the order of the rows:
-`["key", size in bytes]`, the size null where it is not known without unpacking (Parquet).
+`["key", size in bytes]`, of Parquet the bytes that the images of a row group take there.
 """
 
 import hashlib
@@ -93,7 +93,7 @@ def listing_of(source: Source) -> bytes:
             key.encode()
         except UnicodeEncodeError as error:
             raise DataError(f"{key!r} is no name in UTF-8; rename it") from error
-        lines.append(json.dumps([key, source.size(key)]))
+        lines.append(json.dumps([key, source.mark(key)]))
     return "\n".join([*lines, ""]).encode()
 
 

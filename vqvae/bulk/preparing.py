@@ -1,7 +1,7 @@
 """From a key to the pixels that are encoded, or to the reason why there are none.
 
-What is wrong with an image is its row. What is wrong with the machine (a disk that fails, no memory left)
-ends the work, for the image may be good, and the row would say otherwise for ever.
+What is wrong with an image is its row. What is wrong with the machine (a disk that fails or is not mounted,
+no memory left) ends the work, for the image may be good, and the row would say otherwise for ever.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from vqvae.bulk.framing import centre_square
 from vqvae.bulk.manifest import Options
-from vqvae.errors import BulkError, DataError, ImageError, LimitError
+from vqvae.errors import BulkError, DataError, ImageError, LimitError, SourceChangedError
 from vqvae.pixels import RGB8, decode_image
 from vqvae.sources import Source
 
-_OF_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_OF_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +50,16 @@ def prepare(
     """
     try:
         data = source.read(key)
+    except SourceChangedError as error:
+        raise BulkError(
+            f"{error}; put the source back as it was, and the same command goes on, or begin anew"
+        ) from error
     except DataError as error:
         if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, _OF_THE_FILE):
             raise BulkError(f"{key}: {error}; mend that, and the same command goes on") from error
-        return Prepared(key, None, None, str(error))
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else error  # without where the source is
+        return Prepared(key, None, None, f"cannot be read: {reason}")
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         return Prepared(key, sha256, unpacking(data, options), None)

@@ -1,5 +1,6 @@
 """A shard's done record: written last, so that where it is, the shard is whole and on the disk."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,12 @@ class ShardRecord:
     num_codes: int
     num_pixels: int  # that were encoded
     first_errors: tuple[str, ...]  # "key: reason", three at most
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def record_path(folder: Path, name: str) -> Path:

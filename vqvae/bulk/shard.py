@@ -6,7 +6,6 @@ Images of one size that follow each other are encoded together; which ones depen
 Shapes: B images a batch, H W image height and width, h w grid height and width, f downsample factor.
 """
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +21,7 @@ from vqvae.bulk.durable import whole_file
 from vqvae.bulk.manifest import Manifest, check_made_with
 from vqvae.bulk.plan import Shard
 from vqvae.bulk.preparing import Prepared, prepare, unpack
-from vqvae.bulk.records import DATA, NUM_FIRST_ERRORS, ShardRecord, write_record
+from vqvae.bulk.records import DATA, NUM_FIRST_ERRORS, ShardRecord, sha256_of, write_record
 from vqvae.bulk.rows import Row
 from vqvae.bulk.shard_files import row_writer
 from vqvae.code_grid import CodeGrid
@@ -112,11 +111,9 @@ def encode_shard(
             total += tally
             if on_images is not None:
                 on_images(tally)
-    with path.open("rb") as written:
-        sha256 = hashlib.file_digest(written, "sha256").hexdigest()
     record = ShardRecord(
         file=work.shard.name,
-        sha256=sha256,
+        sha256=sha256_of(path),
         size=path.stat().st_size,
         fingerprint=space.fingerprint,
         num_images=total.num_images,

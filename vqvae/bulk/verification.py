@@ -13,7 +13,7 @@ from vqvae.bulk.apart import ENDED, unpacking_apart
 from vqvae.bulk.manifest import Manifest, read_keys, read_manifest
 from vqvae.bulk.plan import Shard, shards_of
 from vqvae.bulk.preparing import prepare, unpack
-from vqvae.bulk.records import DATA, read_record
+from vqvae.bulk.records import DATA, read_record, sha256_of
 from vqvae.bulk.rows import Row
 from vqvae.bulk.shard import encode_images, threads
 from vqvae.bulk.shard_files import read_rows
@@ -108,9 +108,7 @@ class _Check:
                 raise BulkError(f"{path} is not finished: it has no done record")
             if not path.is_file():
                 raise BulkError(f"{path} is missing")
-            with path.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            if sha256 != record.sha256:
+            if sha256_of(path) != record.sha256:
                 raise BulkError(f"{path} is damaged: its SHA-256 is not the one in its record")
             found = self._rows(path, shard.keys)
         except (VqvaeError, OSError) as error:

@@ -1,7 +1,9 @@
 """Rows as a WebDataset shard: a tar file whose bytes follow from the rows alone.
 
-An image `a/b.jpg` is the sample `a/b`: `a/b.codes.npy` with its codes (h, w), which a bad image lacks, then
-`a/b.json` with the rest, as the columns of the Parquet shards, and the fingerprint.
+An image `a/b.jpg` is the sample `a/b`: `a/b.codes.npy` with its codes (h, w), of a bad image (0, 0), for
+readers want all samples to have the same files; then `a/b.json` with the rest, as the columns of the Parquet
+shards, and the fingerprint. Readers also take what follows the first dot of a name for the kind of a file, so
+dots within a sample's name become underscores.
 
 Shapes: h w grid height and width.
 """
@@ -28,15 +30,15 @@ class TarWriter:
 
     def __init__(self, file: BinaryIO, manifest: Manifest) -> None:
         self._fingerprint = manifest.space.fingerprint
+        self._no_codes = np.empty((0, 0), manifest.space.dtype)
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - see close
 
     def write(self, row: Row) -> None:
         """Add one row."""
         sample = sample_of(row.key)
-        if row.codes is not None:
-            array = io.BytesIO()
-            np.save(array, row.codes)
-            self._add(sample + CODES, array.getvalue())
+        array = io.BytesIO()
+        np.save(array, self._no_codes if row.codes is None else row.codes)
+        self._add(sample + CODES, array.getvalue())
         facts = {
             "key": row.key,
             "grid_h": row.grid[0],
@@ -61,9 +63,10 @@ class TarWriter:
 
 
 def sample_of(key: str) -> str:
-    """The name of an image's sample: its key without the suffix of an image, and not absolute."""
+    """The name of an image's sample: its key without the suffix of an image, without a dot, not absolute."""
     path = PurePosixPath(key.lstrip("/"))
-    return str(path.with_suffix("") if path.suffix.lower() in IMAGE_SUFFIXES else path)
+    name = path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
+    return str(path.with_name(name.replace(".", "_"))) if name != ".." else str(path)
 
 
 def check_samples(keys: Sequence[str]) -> None:
@@ -93,7 +96,9 @@ def read_tar(path: Path) -> Iterator[Row]:
                     continue
                 facts = json.loads(data)
                 names = ("key", "source_sha256", "width", "height", "error")
-                yield Row(codes=codes, **{name: facts[name] for name in names})
-                codes = None
+                yield Row(
+                    codes=None if facts["status"] == "error" else codes,
+                    **{name: facts[name] for name in names},
+                )
     except (tarfile.TarError, OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path} is damaged: {error}") from error

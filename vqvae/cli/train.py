@@ -113,7 +113,7 @@ def train(
     from vqvae.model import AutoencoderConfig  # noqa: PLC0415
     from vqvae.training import Sitting, TrainingConfig, load_start  # noqa: PLC0415
     from vqvae.training import train as run  # noqa: PLC0415
-    from vqvae.training.ranks import own_device, together  # noqa: PLC0415
+    from vqvae.training.ranks import leave, own_device, together  # noqa: PLC0415
     from vqvae.training.start import of_decoder  # noqa: PLC0415
 
     recipe: dict[str, Any] = {"model": AutoencoderConfig().to_dict(), "training": to_dict(TrainingConfig())}
@@ -152,6 +152,7 @@ def train(
     figures = of_decoder(card.figures, decoder)["held_out"]
     steps_done = of_decoder(card.recipe, decoder)["steps_done"]
     console.print(f"{card.space.short} is in {out}: {steps_done} steps, held-out {figures['psnr']:.2f} dB")
+    leave(ranks)
 
 
 def read_recipe(path: Path, decoder: str = "faithful") -> dict[str, Any]:

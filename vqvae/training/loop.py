@@ -103,8 +103,10 @@ def train(
     held_out = _held_out_crops(photographs, held_out_keys, HELD_OUT_SIZE // f * f)
     crops = Crops(photographs, training_keys, config.crops, config.batch_shape, config.seed, ranks.share)
     trainer = Trainer(model_config, config, crops, device, None if start is None else start.model, ranks)
-    run = _Run(out / "run", _identity(source, model_config, config, start, decoder))
+    identity = _identity(source, model_config, config, start, decoder)
+    run = _Run(out / "run", identity)
     run.open_(trainer, resume=sitting.resume)
+    _check_alike(ranks, trainer.step, identity)
     log = RunLog(run.folder, trainer.step) if ranks.is_first else None
     named_bad: set[str] = set()
     with closing(_batches(trainer, deadline)) as batches:
@@ -308,6 +310,18 @@ def _identity(
         **_flat("model", model_config.to_dict()),
         **_flat("training", to_dict(config)),
     }
+
+
+def _check_alike(ranks: Ranks, step: int, identity: dict[str, Any]) -> None:
+    """ConfigError on every rank unless all are about to do the same: their machines may see other files."""
+    first, *others = ranks.each({"step": step, **identity})
+    for rank, other in enumerate(others, start=1):
+        for name, value in first.items():
+            if other[name] != value:
+                raise ConfigError(
+                    f"all processes must do the same, but process {rank} is at {name} {other[name]!r} and "
+                    f"the first at {value!r}; give all the same photographs, and an OUT that all see"
+                )
 
 
 def _flat(name: str, value: Any) -> dict[str, Any]:

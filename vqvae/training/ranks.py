@@ -5,7 +5,6 @@ over the ranks; whatever else depends on the batch is summed, gathered or decide
 process alone has nobody to ask: every call returns what it was given.
 """
 
-import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -132,15 +131,16 @@ def together(device: torch.device) -> Iterator[Ranks]:
     dist.init_process_group(backend, timeout=PATIENCE)
     yield Ranks(dist.get_world_size(), dist.get_rank())
     dist.destroy_process_group()  # not after an error: it may wait for ranks that will not come
-    atexit.register(_leave)
 
 
-def _leave() -> None:
-    """End this process at once, all being done.
+def leave(ranks: Ranks) -> None:
+    """End this process at once, all being done, unless it is alone.
 
     With torch 2.13 the threads of gloo outlive their group, and once in thirty exits they abort a process
     that takes itself apart in order, which torchrun tells as a failure of the training.
     """
+    if ranks.size == 1:
+        return
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

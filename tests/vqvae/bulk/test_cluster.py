@@ -84,6 +84,9 @@ class Noted:
     def size(self, key):
         return self.source.size(key)
 
+    def mark(self, key):
+        return self.source.mark(key)
+
     def part(self, keys):
         return replace(self, source=self.source.part(keys))
 

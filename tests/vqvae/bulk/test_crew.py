@@ -92,6 +92,12 @@ def test_after_two_deaths_images_are_unpacked_apart_and_after_three_it_is_over()
     assert crew.num_hired == 3
 
 
+def test_a_node_that_goes_while_its_workers_load_does_not_end_the_job():
+    assert done(Workers(*[[KILLED]] * 8), 4, "abc", []) == ["a", "b", "c"]
+    with pytest.raises(BulkError, match="before its first shard, as 11 before it"):
+        done(Workers(*[[KILLED]] * 12), 4, "abc", [])
+
+
 def test_three_deaths_in_a_row_before_a_first_piece_are_too_many():
     crew = Workers([KILLED], [KILLED], [Ready(), KILLED], [KILLED], [KILLED])
     assert done(crew, 1, "a", []) == ["a"]

@@ -3,7 +3,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from vqvae.bulk import CodeDataset
-from vqvae.errors import BulkError
+from vqvae.errors import BulkError, FormatError
 from vqvae.pixels import decode_image
 
 
@@ -40,6 +40,17 @@ def test_it_reads_web_dataset_shards_too(encode, photographs, finished, tmp_path
     expected = CodeDataset(finished)
     for codes, other in zip(CodeDataset(tmp_path / "codes"), expected, strict=False):
         assert torch.equal(codes, other)
+
+
+@pytest.mark.parametrize("format_", ["parquet", "webdataset"])
+def test_a_changed_bit_is_no_code(encode, photographs, tmp_path, format_):
+    encode(photographs, tmp_path, format=format_)
+    shard = next((tmp_path / "data").iterdir())
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(FormatError, match="is damaged: its SHA-256 is not the one in its record"):
+        CodeDataset(tmp_path)
 
 
 def test_an_unfinished_set_is_refused(encode, photographs, tmp_path):

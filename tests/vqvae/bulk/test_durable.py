@@ -33,6 +33,13 @@ def test_content_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch):
     assert synced == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
 
 
+def test_a_new_folder_and_its_new_parents_are_on_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    make_folder(tmp_path / "a/b/c")
+    assert synced == [folder.stat().st_ino for folder in (tmp_path, tmp_path / "a", tmp_path / "a/b")]
+
+
 def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path):
     target = tmp_path / "a"
     code = f"""

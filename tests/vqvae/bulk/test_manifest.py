@@ -23,13 +23,13 @@ LINES = b'["a.png", 3]\n["b.png", null]\n'
 
 
 class Keys:
-    """A source of keys and sizes."""
+    """A source of keys and marks."""
 
     def __init__(self, **sizes):
         self.sizes = sizes
         self.keys = list(sizes)
 
-    def size(self, key):
+    def mark(self, key):
         return self.sizes[key]
 
 

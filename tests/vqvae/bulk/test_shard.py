@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_an_image_that_cannot_be_read_is_a_row_without_a_hash(work_of, photograp
     record = encode_shard(
         replace(work, source=Failing(open_source(photographs), "a/1.png", error)), tokenizer
     )
-    assert record.first_errors[0] == "a/1.png: a/1.png cannot be read: so it is"
+    assert record.first_errors[0] == "a/1.png: cannot be read: so it is"
     assert record.num_errors == 2
 
 
@@ -143,6 +144,16 @@ def test_a_failing_disk_ends_the_work_and_leaves_no_shard(work_of, photographs, 
     broken = Failing(open_source(photographs), "a/1.png", OSError(number, "so it is"))
     with pytest.raises(BulkError, match=r"a/1\.png cannot be read: so it is; mend that"):
         encode_shard(replace(work, source=broken), tokenizer)
+    assert [path for path in work.folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_source_that_is_gone_ends_the_work_and_leaves_no_shard(work_of, photographs, tokenizer, tmp_path):
+    copy = tmp_path / "photographs"
+    shutil.copytree(photographs, copy)
+    work = replace(work_of(), source=open_source(copy))
+    shutil.rmtree(copy)
+    with pytest.raises(BulkError, match=r"is there no more; put the source back as it was"):
+        encode_shard(work, tokenizer)
     assert [path for path in work.folder.rglob("*") if path.is_file()] == []
 
 

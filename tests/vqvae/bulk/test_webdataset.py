@@ -1,6 +1,7 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,11 +35,13 @@ def test_samples_are_named_as_their_images_are(written):
         assert tar.getnames() == [
             "a/b.codes.npy",
             "a/b.json",
+            "c.codes.npy",
             "c.json",
             LONG.replace(".jpg", ".codes.npy"),
             LONG.replace(".jpg", ".json"),
         ]
         assert np.load(io.BytesIO(tar.extractfile("a/b.codes.npy").read())).tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert np.load(io.BytesIO(tar.extractfile("c.codes.npy").read())).shape == (0, 0)
         facts = json.load(tar.extractfile("c.json"))
         assert (facts["key"], facts["status"], facts["error"], facts["grid_h"]) == (
             "c.png",
@@ -73,21 +76,39 @@ def test_rows_come_back(written, tmp_path):
     ("key", "sample"),
     [
         ("0001.jpg", "0001"),
-        ("a/0001.left.PNG", "a/0001.left"),
+        ("a.b/0001.left.PNG", "a.b/0001_left"),
         ("0001", "0001"),
-        ("v1.5", "v1.5"),
+        ("v1.5", "v1_5"),
         ("/abs/x.tiff", "abs/x"),
     ],
 )
-def test_only_the_suffix_of_an_image_is_no_part_of_a_sample(key, sample):
+def test_a_sample_has_the_name_of_its_image_without_a_dot(key, sample):
     assert sample_of(key) == sample
 
 
 def test_two_images_of_one_sample_are_refused_before_any_work():
     with pytest.raises(ConfigError, match=r"a\.jpg and a\.png would both be the sample a"):
         check_samples(["a.jpg", "a.png"])
+    with pytest.raises(ConfigError, match=r"x\.l\.png and x_l\.png would both be the sample x_l"):
+        check_samples(["x.l.png", "x_l.png"])
     with pytest.raises(ConfigError, match="climbs out of its folder"):
         check_samples(["../a.jpg"])
+
+
+def test_hugging_face_datasets_reads_every_sample_a_bad_first_one_and_dots_too(finished, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    with (tmp_path / "a.tar").open("wb") as file:
+        writer = TarWriter(file, read_manifest(finished))
+        for key, row in zip(
+            ("bad.png", "x.left.png", "x.right.png"), (ROWS[1], ROWS[0], ROWS[2]), strict=True
+        ):
+            writer.write(replace(row, key=key))
+        writer.close()
+    table = datasets.load_dataset(
+        "webdataset", data_files=str(tmp_path / "a.tar"), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert [sample["json"]["key"] for sample in table] == ["bad.png", "x.left.png", "x.right.png"]
+    assert [np.asarray(sample["codes.npy"]).size for sample in table] == [0, 6, 1]
 
 
 def test_a_damaged_file_is_an_error_that_names_it(written, tmp_path):

@@ -152,6 +152,13 @@ def program(folder):
         card, said["resumed"] = run(folder, "stopped", ranks, resume=True)
         said["fingerprint"] = card.fingerprint
 
+        (mine / "photographs").symlink_to(folder / "photographs")  # as machines that see folders of their own
+        if ranks.is_first:
+            shutil.copytree(folder / "stopped", mine / "apart")
+        with pytest.raises(ConfigError) as apart:
+            run(mine, "apart", ranks, resume=True)
+        said["apart"] = str(apart.value)
+
         diverging = trainer("vq", ranks)
         with torch.no_grad():
             if ranks.rank == 1:
@@ -240,6 +247,11 @@ def test_a_run_may_be_resumed_by_another_number_of_processes(said, folder):
     assert card.recipe["steps_done"] == 20
     figures = [card.figures["held_out"]["psnr"] for card in (card, load_card(folder / "undisturbed"))]
     assert figures[0] == pytest.approx(figures[1], rel=0.02)
+
+
+def test_processes_that_are_not_at_the_same_step_are_refused(said):
+    assert said[0]["apart"] == said[1]["apart"]
+    assert "process 1 is at step 0 and the first at 20" in said[0]["apart"]
 
 
 def test_the_first_process_alone_writes_and_prints(said, folder):
