@@ -81,7 +81,13 @@ def main() -> None:
     config = uvicorn.Config(
         app,
         http=cast(
-            type[asyncio.Protocol], partial(Connection, settings=settings, telemetry=service.telemetry)
+            type[asyncio.Protocol],
+            partial(
+                Connection,
+                settings=settings,
+                telemetry=service.telemetry,
+                is_draining=lambda: service.scheduler.is_closed,
+            ),
         ),
         loop="asyncio",  # also where uvloop is installed: what is tested and measured is what runs
         ws="none",

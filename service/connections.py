@@ -4,16 +4,21 @@ A client that is slow to send its headers, goes on with a body that was refused,
 is let go; what is not HTTP gets a problem as its answer, like everything else that is wrong. A request whose
 target is a whole URL is one for its path (RFC 9112, 3.2.2); one that says in two ways where its body ends is
 refused (6.3), for a proxy may have taken the other way, and what follows for another client's request.
+
+While the service drains, an answer is the last one of its connection, and says so: no balancer moves a
+connection that is open, and on it a client would ask this replica again that refuses it.
 """
 
 import asyncio
 import logging
 import re
 import sys
+from collections.abc import Callable
 from typing import Any, Literal
 from uuid import uuid4
 
 import h11
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.errors import HeadersTooLarge, Malformed, Problem, TooSlow, Unavailable, request_id
@@ -29,7 +34,11 @@ _URL = re.compile(rb"https?://([^/?]+)(/[^?]*)?(\?.*)?", re.IGNORECASE)
 
 
 class _Events(h11.Connection):
-    """What h11 makes of the bytes, with targets as paths and one length for each body."""
+    """HTTP as h11 has it, but targets are paths, a body has one length, and a drain has last answers."""
+
+    def __init__(self, header_bytes: int, is_draining: Callable[[], bool]) -> None:
+        super().__init__(h11.SERVER, header_bytes)
+        self._is_draining = is_draining
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next one."""
@@ -48,13 +57,33 @@ class _Events(h11.Connection):
             http_version=event.http_version,
         )
 
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        """The bytes of an event, however it is sent."""
+        # not to a client that still sends: to close now resets its connection, which may cost it the answer
+        is_last = self._is_draining() and self.their_state is not h11.SEND_BODY
+        if isinstance(event, h11.Response) and is_last:
+            event = h11.Response(
+                status_code=event.status_code,
+                headers=[*(header for header in event.headers if header[0] != b"connection"), CLOSE_HEADER],
+                http_version=event.http_version,
+                reason=event.reason,
+            )
+        return super().send_with_data_passthrough(event)
+
 
 class Connection(H11Protocol):
     """One connection, with one request at a time."""
 
-    def __init__(self, *, settings: Settings, telemetry: Telemetry, **of_uvicorn: Any) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        telemetry: Telemetry,
+        is_draining: Callable[[], bool],
+        **of_uvicorn: Any,
+    ) -> None:
         super().__init__(**of_uvicorn)
-        self.conn = _Events(h11.SERVER, settings.header_bytes)
+        self.conn = _Events(settings.header_bytes, is_draining)
         self._settings, self._telemetry = settings, telemetry
         self._waiting_for: Literal["headers", "end of body"] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -172,7 +201,7 @@ class Connection(H11Protocol):
             headers = [
                 *response.raw_headers,
                 (b"x-request-id", request_id.get().encode()),
-                (b"connection", b"close"),
+                CLOSE_HEADER,
             ]
             for event in (
                 h11.Response(status_code=response.status_code, headers=headers),

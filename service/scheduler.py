@@ -222,6 +222,11 @@ class Scheduler:
         """Admit nobody any more; accepted requests go on. A signal handler may call this."""
         self._closed = True
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody is admitted any more."""
+        return self._closed
+
     def stop(self) -> None:
         """End the worker after the tile that it is at; tasks that still wait fail with Unavailable."""
         self.close()

@@ -274,6 +274,8 @@ def test_one_connection_too_many_is_503(start_service, connect):
 class Answering:
     """Answers every request with so many bytes."""
 
+    is_draining = False
+
     def __init__(self, num_bytes, **settings):
         self.body = np.random.default_rng(0).bytes(num_bytes)
         self.state = ServerState()
@@ -287,7 +289,12 @@ class Answering:
             timeout_keep_alive=settings.keep_alive_s,
         )
         self.connection = lambda: Connection(
-            settings=settings, telemetry=telemetry, config=config, server_state=self.state, app_state={}
+            settings=settings,
+            telemetry=telemetry,
+            is_draining=lambda: self.is_draining,
+            config=config,
+            server_state=self.state,
+            app_state={},
         )
 
     async def answer(self, scope, receive, send):
@@ -389,3 +396,18 @@ async def test_a_connection_that_is_to_be_closed_is_closed_also_where_the_rest_i
         await asyncio.sleep(0.1)
         assert server.num_waiting > 0
         await until(lambda: not server.state.connections)
+
+
+@pytest.mark.anyio
+async def test_in_a_drain_a_client_that_still_sends_loses_its_connection_only_with_the_next_answer():
+    async with Answering(10) as server:
+        server.is_draining = True
+        reader, writer = await asyncio.open_connection(*server.address)
+        server.clients.append(writer)
+        writer.write(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\n")
+        early = await reader.readuntil(server.body)
+        writer.write(b"restGET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        async with asyncio.timeout(SOON_S):
+            last = await reader.read()
+    assert last.endswith(server.body)
+    assert [b"\r\nconnection: close\r\n" in answer.lower() for answer in (early, last)] == [False, True]

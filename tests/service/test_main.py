@@ -147,11 +147,20 @@ def start_large_request(service, upload):
     raise AssertionError("the request was not accepted")
 
 
+def begin_drain(service):
+    """Sends SIGTERM, and returns once it has come."""
+    service.process.send_signal(signal.SIGTERM)
+    for _ in range(1000):
+        if service.client.get("/readyz").status_code == 503:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the drain did not begin")
+
+
 def test_sigterm_drains(start_service, large_upload, problem_of):
     service = start_service()
     thread, answers = start_large_request(service, large_upload)
-    service.process.send_signal(signal.SIGTERM)
-    time.sleep(0.05)
+    begin_drain(service)
     problem_of(service.client.get("/readyz"), 503, "unavailable")
     refused = service.client.post("/v1/encode", files=large_upload[:1])
     problem_of(refused, 503, "unavailable")
@@ -159,6 +168,27 @@ def test_sigterm_drains(start_service, large_upload, problem_of):
     thread.join(timeout=60)
     assert answers[0].json()["counts"] == {"images": 3, "failed": 0}
     assert service.process.wait(timeout=20) == 0
+
+
+def test_answers_of_the_drain_close_their_connections_also_those_from_before_it(start_service, large_upload):
+    service = start_service()
+    host, port = service.url.removeprefix("http://").split(":")
+    ask = b"HEAD /readyz HTTP/1.1\r\nHost: x\r\n\r\n"  # whose answer comes in one piece
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(ask)
+        before = connection.recv(65536)
+        thread, answers = start_large_request(service, large_upload)
+        begin_drain(service)
+        connection.sendall(ask)
+        during = b"".join(iter(lambda: connection.recv(65536), b""))  # up to its end
+    assert not answers  # so it was not the end of the service that ended it
+    thread.join(timeout=60)
+    assert before.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" not in before.lower()
+    assert during.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nconnection: close\r\n" in during.lower()
+    assert answers[0].status_code == 200
+    assert answers[0].headers["connection"] == "close"
 
 
 def test_a_drain_that_takes_too_long_ends_with_503_and_an_error(start_service, large_upload, problem_of):

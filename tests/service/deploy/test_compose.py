@@ -18,7 +18,11 @@ ROOT = Path(__file__).parents[3]
 FILE = ROOT / "service/deploy/compose.yaml"
 COMPOSE = yaml.safe_load(FILE.read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+README = (FILE.parent / "README.md").read_text()
 SERVICE = COMPOSE["services"]["vqvae"]
+SETTINGS = Settings(
+    **{name.removeprefix(PREFIX).lower(): value for name, value in SERVICE["environment"].items()}
+)
 PORT = re.search(r"VQVAE_SERVE_PORT=(\d+)", DOCKERFILE)[1]
 SECONDS = re.compile(r"(\d+)s")
 
@@ -65,10 +69,14 @@ def test_its_health_is_what_the_image_asks_for():
 
 
 def test_every_variable_is_a_setting_and_it_has_the_time_to_drain():
-    given = {name.removeprefix(PREFIX).lower(): value for name, value in SERVICE["environment"].items()}
-    assert {*given} <= {*Settings.model_fields}
+    assert {name.removeprefix(PREFIX).lower() for name in SERVICE["environment"]} <= {*Settings.model_fields}
     grace_s = int(SECONDS.fullmatch(SERVICE["stop_grace_period"])[1])
-    assert grace_s >= Settings(**given).drain_s + FLUSH_S + STALE_AFTER_S
+    assert grace_s >= SETTINGS.drain_s + FLUSH_S + STALE_AFTER_S
+
+
+def test_a_full_queue_is_done_within_the_time_to_drain():
+    megapixels_a_second = float(re.search(r"^> .* or ([\d.]+) megapixels a second", README, re.M)[1])
+    assert SETTINGS.drain_s >= SETTINGS.queue_megapixels / megapixels_a_second
 
 
 def test_threads_are_the_processors_that_it_has():

@@ -116,6 +116,13 @@ def test_a_pod_has_the_time_to_drain():
     )  # which it may wait for the worker
 
 
+def test_a_full_queue_is_done_within_the_time_to_drain():
+    megapixels_a_second = float(re.search(r"^> .* or ([\d.]+) megapixels a second", README, re.M)[1])
+    needed_s = SETTINGS.queue_megapixels / megapixels_a_second
+    assert SETTINGS.drain_s >= needed_s
+    assert f"{needed_s:.0f} s there, so {SETTINGS.drain_s} in the manifests" in README
+
+
 def test_threads_are_the_processors_that_a_pod_has():
     resources = CONTAINER["resources"]
     assert resources["limits"] == resources["requests"]
