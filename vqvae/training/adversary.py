@@ -8,6 +8,7 @@ of 4 pixels into the reconstructions.
 Shapes: B batch, H W image height and width.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -50,7 +51,14 @@ class Adversary:
         )
 
     def backward_(
-        self, loss: Tensor, x_hat: Tensor, last: Tensor, weight: float, *, beside: Tensor | None = None
+        self,
+        loss: Tensor,
+        x_hat: Tensor,
+        last: Tensor,
+        weight: float,
+        *,
+        moved: Callable[[Tensor], Tensor] = lambda x_hat: x_hat,
+        beside: Tensor | None = None,
     ) -> Tensor:
         """Backward from a loss () of reconstructions (B, 3, H, W), the verdicts on them, and `beside`.
 
@@ -60,9 +68,10 @@ class Adversary:
         decoder's side of the hinge loss, ().
 
         Args:
+            moved: how the discriminator gets to see the reconstructions.
             beside: a loss () of other reconstructions, on which there is no verdict.
         """
-        verdicts: Tensor = self.discriminator(x_hat.to(last.dtype))
+        verdicts: Tensor = self.discriminator(moved(x_hat).to(last.dtype))
         objection = -verdicts.mean()
         (of_loss,) = torch.autograd.grad(loss, x_hat)
         (of_objection,) = torch.autograd.grad(objection, x_hat)

@@ -46,6 +46,7 @@ from vqvae.training.trainer import Trainer, TrainingConfig, to_images
 HELD_OUT_CROPS, HELD_OUT_SIZE, PICTURED = 32, 256, 8
 BEFORE_IT_WAS_A_VARIABLE = {  # what older runs did, so that they can be resumed
     "the decoder": FAITHFUL,
+    "training.grid_weight": 0.0,
     "training.perceptual_weight": 0.0,
     "training.adversarial_weight": 0.0,
     "training.adversarial_start": 0.5,

@@ -21,6 +21,7 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, finest f
 C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # of SSIM, for a range of 2
 GAUSSIAN = [math.exp(-0.5 * ((tap - 5) / 1.5) ** 2) for tap in range(11)]
 GAUSSIAN = [tap / sum(GAUSSIAN) for tap in GAUSSIAN]
+GRID_FLOOR = 1e-8  # of a pattern's mean square: 0.01 / 255, far below what can be seen
 ROOT_FLOOR = 2e-5  # of a crop's mean squared error, below which its root grows no steeper: 0.6 / 255
 
 
@@ -47,6 +48,21 @@ def root_l2(x_hat: Tensor, images: Tensor) -> Tensor:
     """Mean over the crops of the root of their mean squared error: between L2 and the PSNR's logarithm."""
     squared: Tensor = (x_hat.to(images.dtype) - images).square().mean((1, 2, 3))
     return ((squared + ROOT_FLOOR).sqrt() - math.sqrt(ROOT_FLOOR)).mean() / math.sqrt(PHOTOGRAPH_VARIANCE)
+
+
+def grid_loss(x_hat: Tensor, images: Tensor, cell: int) -> Tensor:
+    """Mean over the crops of the root of the squared pattern that repeats every `cell` pixels in the error.
+
+    Both (B, 3, H, W), with sides that are multiples of the cell; divided as `root_l2`.
+    """
+    num_crops, channels, height, width = images.shape
+    cells = (x_hat.to(images.dtype) - images).view(
+        num_crops, channels, height // cell, cell, width // cell, cell
+    )
+    pattern = cells.mean((2, 4))
+    pattern = pattern - pattern.mean((2, 3), keepdim=True)
+    squared: Tensor = pattern.square().mean((1, 2, 3))
+    return (squared + GRID_FLOOR).sqrt().mean() / math.sqrt(PHOTOGRAPH_VARIANCE)
 
 
 def ms_ssim_loss(x_hat: Tensor, images: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from vqvae.quantizers import flatten
 from vqvae.training.adversary import Adversary
 from vqvae.training.data import BatchShape, CropConfig, Crops
 from vqvae.training.flats import flat_images, flat_loss
-from vqvae.training.losses import RECONSTRUCTION, ms_ssim_loss
+from vqvae.training.losses import RECONSTRUCTION, grid_loss, ms_ssim_loss
 from vqvae.training.optimizers import METHODS, averaged, learning_rate
 from vqvae.training.ranks import ALONE, Ranks
 
@@ -54,6 +54,7 @@ class TrainingConfig:
     loss: str = "root_l2"
     ms_ssim_weight: float = 0.0  # of 1 - MS-SSIM, beside the loss
     flat_weight: float = 0.0  # of the root loss on endless flat images and of their codes' losses
+    grid_weight: float = 0.0  # of the patterns that repeat every f pixels in the error
     perceptual_weight: float = 0.0  # of the distance on EfficientNet-Lite0's features, beside the loss
     adversarial_weight: float = (
         0.0  # how hard a discriminator pulls at the pixels, where the losses pull by 1
@@ -83,6 +84,7 @@ class TrainingConfig:
         require(self.loss in RECONSTRUCTION, f"loss must be one of {', '.join(RECONSTRUCTION)}", self.loss)
         require(self.ms_ssim_weight >= 0, "ms_ssim_weight must not be negative", self.ms_ssim_weight)
         require(self.flat_weight >= 0, "flat_weight must not be negative", self.flat_weight)
+        require(self.grid_weight >= 0, "grid_weight must not be negative", self.grid_weight)
         require(self.perceptual_weight >= 0, "perceptual_weight must not be negative", self.perceptual_weight)
         require(
             self.adversarial_weight >= 0, "adversarial_weight must not be negative", self.adversarial_weight
@@ -240,7 +242,7 @@ class Trainer:
         if self._adversary is not None and self.step >= config.adversary_counts_from:
             last = cast(Conv, self.model.decoder.head[-1]).weight
             losses["adversarial"] = self._adversary.backward_(
-                loss, out.x_hat, last, config.adversarial_weight, beside=losses.get("flat")
+                loss, out.x_hat, last, config.adversarial_weight, moved=self._moved, beside=losses.get("flat")
             )
         else:
             torch.autograd.backward(loss + losses["flat"] if "flat" in losses else loss)
@@ -253,7 +255,7 @@ class Trainer:
             )
         self.optimizers.step()
         if self._adversary is not None and self.step >= config.adversary_learns_from:
-            losses["discriminator"] = self._adversary.learn_(images, out.x_hat)
+            losses["discriminator"] = self._adversary.learn_(self._moved(images), self._moved(out.x_hat))
         self.step += 1
         if quantize:
             self._follow_codes_(passes)
@@ -293,22 +295,25 @@ class Trainer:
         losses = {"reconstruction": self._loss(out.x_hat, images)}
         if self.config.ms_ssim_weight:
             losses["ms_ssim"] = self.config.ms_ssim_weight * ms_ssim_loss(out.x_hat, images)
+        if self.config.grid_weight:
+            cell = self.model.config.downsample_factor
+            losses["grid"] = self.config.grid_weight * grid_loss(out.x_hat, images, cell)
         if self.perceptual is not None:
-            distances = self.perceptual(*self._moved(out.x_hat.float(), images))
+            distances = self.perceptual(self._moved(out.x_hat.float()), self._moved(images))
             losses["perceptual"] = self.config.perceptual_weight * distances.mean()
         if out.quantized is not None:
             losses |= {"codebook": out.quantized.codebook_loss, "commitment": out.quantized.commitment_loss}
         return losses
 
-    def _moved(self, *pictures: Tensor) -> list[Tensor]:
-        """Pictures (B, 3, H, W), all by the same few pixels, round the border.
+    def _moved(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) by a few pixels, round the border; all of a step by the same.
 
         A network's strides see some pixels of a patch more than others, and print that grid into the decoder
         unless it lies elsewhere at every step.
         """
         f, generator = self.model.config.downsample_factor, seeded(self.config.seed, self.step, MOVES)
         rows, columns = torch.randint(f, (2,), generator=generator).tolist()
-        return [picture.roll((rows, columns), (2, 3)) for picture in pictures]
+        return pictures.roll((rows, columns), (2, 3))
 
     def _follow_codes_(self, passes: Sequence[Reconstruction]) -> None:
         """Let the quantizer move its codebook; at a window's end restart the codes that died in it."""

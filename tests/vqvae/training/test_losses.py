@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vqvae.training.losses import RECONSTRUCTION, charbonnier, l1, l2, ms_ssim_loss, root_l2
+from vqvae.training.losses import RECONSTRUCTION, charbonnier, grid_loss, l1, l2, ms_ssim_loss, root_l2
 
 IMAGES = torch.tensor([0.0, 0.0, 0.5, -1.0]).view(1, 1, 2, 2)
 X_HAT = torch.tensor([0.0, 1.0, 0.0, -1.0]).view(1, 1, 2, 2)
@@ -38,6 +38,18 @@ def test_ms_ssim_has_as_many_scales_as_a_crop_has_room_for(side):
     assert 0 < loss < 1
     assert noisy.grad.isfinite().all()
     assert ms_ssim_loss(images, images) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_grid_counts_by_its_amplitude_and_nothing_else_does():
+    images = torch.rand(2, 3, 64, 96) - 0.5
+    cell = torch.zeros(8, 8)
+    cell[::4, ::4] = 0.4
+    assert grid_loss(images + cell.repeat(8, 12), images, 8).item() == pytest.approx(
+        cell.std(correction=0) / 0.5
+    )
+    assert grid_loss(images + 0.3, images, 8).item() == pytest.approx(0, abs=3e-4)  # a tint
+    noise = 0.4 * torch.randn(images.shape)
+    assert grid_loss(images + noise, images, 8).item() < 0.2 * noise.std() / 0.5
 
 
 def test_one_scale_of_ms_ssim_is_ssim():

@@ -277,6 +277,14 @@ def test_the_processor_says_whether_it_has_bfloat16(monkeypatch):
     assert has_bfloat16(torch.device("cuda"))
 
 
+def test_a_grid_in_what_comes_back_is_a_loss_where_it_has_a_weight(finished):
+    run, other = (vivid(finished, adversarial_weight=0.0, grid_weight=weight) for weight in (1.0, 0.0))
+    losses = steps_(run, 1)
+    assert losses["grid"] > 0
+    assert "grid" not in steps_(other, 1)
+    assert not equal(run.model.decoder.state_dict(), other.model.decoder.state_dict())
+
+
 def test_by_default_there_is_neither_a_perceptual_loss_nor_an_adversary():
     run = trainer()
     assert steps_(run, 1).keys() == {"reconstruction"}
