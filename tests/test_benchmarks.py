@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent / "benchmarks"
@@ -216,3 +217,22 @@ def test_both_quantizers_find_the_same_codes(bench):
     quantizer = bench.load("tables.quantizer")
     ours, theirs = (make((256,), 8)["256"]() for make in (quantizer.ours, quantizer.theirs))
     assert (ours.codes == theirs[1]).all()
+
+
+def test_bulk_and_what_stands_beside_it_make_the_same_codes(bench, tmp_path):
+    pytest.importorskip("pyarrow")
+    from vqvae.bulk import CodeDataset, InProcess, Options, plan_job, run_job  # noqa: PLC0415
+    from vqvae.bulk.shard import threads  # noqa: PLC0415
+    from vqvae.tokenizer import Tokenizer  # noqa: PLC0415
+
+    bulk = bench.load("tables.bulk")
+    case = bulk.Case(600, 530, size=512, num_more=3)
+    bulk.write_pictures(tmp_path / "pictures", case, case.per_call)
+    job = plan_job(tmp_path / "pictures", tmp_path / "codes", options=Options(size=case.size))
+    run_job(job, InProcess(Tokenizer.load(bulk.MODEL)))
+    codes = CodeDataset(tmp_path / "codes")
+    with threads(1):  # as bulk has
+        made = {name: work() for name, work in bulk.library(tmp_path / "pictures", case).items()}
+    assert list(made) == ["alone one by one", "alone in batches", "JPEG one by one", "JPEG in batches"]
+    for of_way in made.values():
+        assert all(np.array_equal(*pair) for pair in zip(of_way, map(np.asarray, codes), strict=True))

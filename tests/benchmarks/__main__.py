@@ -20,6 +20,7 @@ from paired import MIN_ROUNDS
 from results import keep, read_results
 from rich.console import Console
 from tables.arrangements import arrangements
+from tables.bulk import bulk
 from tables.growth import growth, plot
 from tables.http import http
 from tables.jpeg import jpeg
@@ -44,6 +45,7 @@ TABLES: dict[str, Callable[..., Table]] = {
         startup,
         large,
         jpeg,
+        bulk,
         training,
         growth,
         arrangements,
