@@ -15,6 +15,10 @@ from vqvae.quality.text import page, share_read
 WEIGHTS = Path(__file__).parents[2] / "weights"
 FOLDERS = sorted(path.parent for path in WEIGHTS.glob("*/model.json"))
 DECODERS = [(folder, decoder) for folder in FOLDERS for decoder in load_card(folder).decoders]
+OFF_IN_COLOUR = {
+    ("photo-f8", "vivid"): "one of the 64 comes back with a deviation of 0.63",
+    ("photo-f16", "faithful"): "3d5c97b5d428 comes to 8.7, with patterns of 1.7",
+}
 LEGIBLE = {"photo-f8": 0.9}  # the share of a page with capitals of 24 pixels that must be read
 
 
@@ -22,9 +26,9 @@ LEGIBLE = {"photo-f8": 0.9}  # the share of a page with capitals of 24 pixels th
     scope="module", params=DECODERS, ids=[f"{folder.name}, {decoder}" for folder, decoder in DECODERS]
 )
 def shown(request):
-    """The model's name, and what one of its decoders makes of flat grounds and text."""
+    """The model's name, its decoder's, and what they make of flat grounds and text."""
     folder, decoder = request.param
-    return folder.name, appearance(Tokenizer.load(folder, decoder=decoder))
+    return folder.name, decoder, appearance(Tokenizer.load(folder, decoder=decoder))
 
 
 def assert_even(flats):
@@ -33,20 +37,21 @@ def assert_even(flats):
 
 
 def test_greys_come_back_even_and_within_4(shown):
-    _, found = shown
+    _, _, found = shown
     assert found.greys.worst_error <= 4  # in every channel, so that no tint passes
     assert_even(found.greys)
 
 
-@pytest.mark.xfail(strict=True, reason="photo-f8@17f4aff4b8f5 comes to 8.8, and saturated colours to 2.1")
-def test_colours_come_back_even_and_within_8_on_average(shown):
-    _, found = shown
+def test_colours_come_back_even_and_within_8_on_average(shown, request):
+    *model, found = shown
+    if reason := OFF_IN_COLOUR.get(tuple(model)):
+        request.node.add_marker(pytest.mark.xfail(strict=True, reason=reason))
     assert found.colours.mean_error <= 8
     assert_even(found.colours)
 
 
 def test_text_with_capitals_of_24_pixels_stays_legible(shown):
-    name, found = shown
+    name, _, found = shown
     if name not in LEGIBLE:
         pytest.skip(f"{name} makes no promise on text")
     read = found.text_read["24"]
