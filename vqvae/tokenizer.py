@@ -78,7 +78,7 @@ class Tokenizer:
             tile_size: pixels along a side of the tiles that large images are worked in.
         """
         model = load_model(name_or_path, parts=parts, decoder=decoder)
-        return cls(model, decoder=decoder, tile_size=tile_size).to(device)
+        return cls(model, decoder=decoder, tile_size=tile_size).to(usable_device(device))
 
     @classmethod
     def load_decoders(
@@ -98,11 +98,13 @@ class Tokenizer:
         for name in others:
             decoder = load_model(name_or_path, parts="decoder", decoder=name).decoder
             models[name] = replace(model, decoder=decoder)
-        return [cls(each, decoder=name, tile_size=tile_size).to(device) for name, each in models.items()]
+        return [
+            cls(each, decoder=name, tile_size=tile_size).to(usable_device(device))
+            for name, each in models.items()
+        ]
 
     def to(self, device: str | torch.device) -> "Tokenizer":
-        """Move the model, in place; returns the tokenizer. ConfigError where the device cannot be used."""
-        device = usable_device(device)
+        """Move the model, in place; returns the tokenizer."""
         for module in (self._encoder, self.quantizer, self._decoder):
             if module is not None:
                 module.to(device)

@@ -295,9 +295,7 @@ def test_a_name_is_loaded_from_the_environments_folder(weights, monkeypatch):
 
 
 def test_moving_a_tokenizer_moves_all_of_it(weights):
-    tokenizer = Tokenizer.load(
-        weights / "tiny", device="meta"
-    )  # the device that every machine has beside cpu
+    tokenizer = Tokenizer.load(weights / "tiny").to("meta")  # which every machine has beside cpu
     assert tokenizer.device.type == "meta"
     assert {p.device.type for part in (tokenizer.encoder, tokenizer.decoder) for p in part.parameters()} == {
         "meta"
