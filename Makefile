@@ -20,6 +20,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
+# Two processes, since many tests wait more than they compute; OpenMP's threads must not spin while they wait
+PYTEST := OMP_WAIT_POLICY=passive $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 # pip writes INSTALLER last: a package without it was cut short, yet would count as installed
 MEND := find $(VENV)/lib/python3*/site-packages -maxdepth 1 -name '*.dist-info' \
@@ -46,10 +48,10 @@ serve: $(VENV)/.service
 	@exec env VQVAE_SERVE_PORT=$(PORT) $(PYTHON) -m service
 
 test: $(VENV)/.test
-	$(PYTHON) -m pytest $(if $(KODAK),--kodak=$(KODAK)) $(ARGS)
+	$(PYTEST) $(if $(KODAK),--kodak=$(KODAK)) $(ARGS)
 
 coverage: $(VENV)/.test
-	$(PYTHON) -m pytest --cov $(if $(KODAK),--kodak=$(KODAK)) $(ARGS)
+	$(PYTEST) --cov $(if $(KODAK),--kodak=$(KODAK)) $(ARGS)
 
 check: $(VENV)/.check
 	$(PYTHON) -m ruff check .

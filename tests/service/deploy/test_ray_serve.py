@@ -27,6 +27,8 @@ serve = pytest.importorskip("ray.serve")
 
 from service.deploy.ray_serve import STOP_S, Scaling, deployment  # noqa: E402 - needs Ray
 
+pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time on this machine
+
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 300  # a busy machine is no failure
 

@@ -24,6 +24,8 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from vqvae.bulk.cluster import OnRay  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time on this machine
+
 ROOT = Path(__file__).parents[3]
 STORE_BYTES = 80 * 2**20
 NUM_STARTS = 5

@@ -70,7 +70,6 @@ def test_a_pil_image_is_left_as_it_was(photo):
         ([b"", b""], "got list; for several there is encode_many"),
         (None, "got NoneType"),
     ],
-    ids=repr,
 )
 def test_what_is_no_image_is_an_image_error(image, message):
     with pytest.raises(ImageError, match=message):
