@@ -21,7 +21,7 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 # Two processes, since many tests wait more than they compute; OpenMP's threads must not spin while they wait
-PYTEST := OMP_WAIT_POLICY=passive $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup
+PYTEST := OMP_WAIT_POLICY=passive $(PYTHON) -m pytest --numprocesses 2 --dist loadfile
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 # pip writes INSTALLER last: a package without it was cut short, yet would count as installed
 MEND := find $(VENV)/lib/python3*/site-packages -maxdepth 1 -name '*.dist-info' \

@@ -41,9 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:  # where several processes run the tests, one of them has all of a file
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     if not config.getoption("--slow"):
         for item in items:
             if "slow" in item.keywords:
@@ -142,6 +139,16 @@ def shipped_service() -> Iterator[str]:
     finally:
         service.terminate()
         service.wait(60)
+
+
+@pytest.fixture(scope="module")
+def only_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where several processes run the tests, one at a time has Ray on this machine."""
+    import fcntl  # noqa: PLC0415 - Windows has none, nor Ray's clusters
+
+    with (tmp_path_factory.getbasetemp().parent / "ray.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,6 @@ serve = pytest.importorskip("ray.serve")
 
 from service.deploy.ray_serve import STOP_S, Scaling, deployment  # noqa: E402 - needs Ray
 
-pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time on this machine
-
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 300  # a busy machine is no failure
 
@@ -42,7 +40,7 @@ model, space, answers, ask = contract.model, contract.space, contract.answers, c
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(only_ray):
     """A cluster of one node with Serve on it; its address, and the URL of Serve's proxy."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

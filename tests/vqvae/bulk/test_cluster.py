@@ -24,8 +24,6 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from vqvae.bulk.cluster import OnRay  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time on this machine
-
 ROOT = Path(__file__).parents[3]
 STORE_BYTES = 80 * 2**20
 NUM_STARTS = 5
@@ -33,7 +31,7 @@ ALL = Tally(8, 1, 5 * 960 + 63 + 33 * 64)  # of the photographs
 
 
 @pytest.fixture(scope="module")
-def address():
+def address(only_ray):
     """A cluster of two nodes of one CPU each, this process in it."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("PYTHONPATH", str(ROOT))
