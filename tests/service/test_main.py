@@ -1,5 +1,6 @@
 """`python -m service` as a process: start, failed starts, and the way it stops."""
 
+import asyncio
 import json
 import os
 import resource
@@ -16,7 +17,8 @@ import httpx
 import numpy as np
 import pytest
 
-from service.settings import PREFIX
+from service.__main__ import _bound_socket
+from service.settings import PREFIX, Settings
 from vqvae.pixels import encode_image
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +102,21 @@ def test_it_listens_on_an_address_of_ipv6(start_service):
     service = start_service(host="::1")
     assert service.url.startswith("http://[::1]:")
     assert service.client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_answer_is_sent_as_it_is_written_and_waits_for_no_more(host):
+    async def accepted() -> int:
+        taken = asyncio.Queue()
+        listener = _bound_socket(Settings(host=host, port=0))
+        async with await asyncio.start_server(lambda _, writer: taken.put_nowait(writer), sock=listener):
+            with socket.create_connection(listener.getsockname()[:2]):
+                writer = await taken.get()
+                at_once = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                writer.close()
+        return at_once
+
+    assert asyncio.run(accepted())
 
 
 def test_a_missing_model_ends_the_start_with_one_line():
