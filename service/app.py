@@ -107,6 +107,8 @@ def create_app(settings: Settings, tokenizers: list[Tokenizer]) -> FastAPI:
         scheduler=Scheduler(
             queue_megapixels=settings.queue_megapixels,
             tile_megapixels=settings.tile_pixels**2 / MEGAPIXEL,
+            threads=settings.threads if all(each.device.type == "cpu" for each in tokenizers) else 1,
+            use_threads=torch.set_num_threads,  # of the calling thread
             probe=lambda: _Probe(registry.default),
             on_restart=lambda: telemetry.restarted("model"),
         ),

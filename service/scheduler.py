@@ -1,12 +1,16 @@
-"""Admission, the queue, and the one worker that does the models' work; its unit of work is a tile.
+"""Admission, the queue, and the workers that do the models' work; their unit of work is a tile.
 
 The way of a request: it is admitted into a `Place`, or refused at once; from its place it hands in one job
-after another; the worker runs the waiting jobs tile by tile, each in its turn, which `lanes` knows. A job
+after another; the workers run the waiting jobs tile by tile, each in its turn, which `lanes` knows. A job
 ends with its result, with its own error, at its deadline (looked at before each tile), when its place is
-given up, or when the worker stops, and no other job is touched by that.
+given up, or when the workers stop, and no other job is touched by that.
 
-What a job computes is not known here. Admission belongs to the event loop's thread. The worker shares with it
-the queue of tasks, behind a lock, a task's `wanted`, and a few numbers that the worker alone writes.
+A tile that is alone is computed by all threads, so that it is soon done. Where several wait, they share the
+threads that are free: two tiles on a thread each are done sooner than one after the other on both, for no
+thread waits then for another at the end of each step, least of all for one that was interrupted.
+
+What a job computes is not known here. Admission belongs to the event loop's thread. The workers share with it
+the queue of tasks and a few numbers, which are written behind a lock, and a task's `wanted`.
 """
 
 import asyncio
@@ -28,9 +32,11 @@ logger = logging.getLogger("service")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-PROBE_AFTER_S = 2.0  # without a finished tile the worker tries itself: twice before it is not believed
+PROBE_AFTER_S = 2.0  # without a finished tile a worker tries itself: twice before it is not believed
 STALE_AFTER_S = 5.0  # without a finished tile readiness is not believed any more
-STUCK_AFTER_S = 60.0  # without a finished tile only a restart will help
+STUCK_AFTER_S = 60.0  # without a finished tile, or at one, only a restart will help
+
+STOPPED = "the service stopped before the work was done"
 
 FOR_SMALL = 1 / 16  # of the queue: room that large requests together leave to small ones
 
@@ -67,7 +73,7 @@ class _Task:
         self.start = start
         self.megapixels = megapixels
         self.place = place
-        self.wanted = True  # False once nobody waits any more: the worker drops it
+        self.wanted = True  # False once nobody waits any more: it is dropped at its next turn
         self.model_s = 0.0
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
@@ -75,7 +81,7 @@ class _Task:
         self.next_tile = 0
 
     def settle(self, result: object = None, error: Exception | None = None) -> None:
-        """Hand the waiting side its result or error; from the worker's thread."""
+        """Hand the waiting side its result or error; from a worker's thread."""
 
         def set_future() -> None:
             if self.future.done():  # given up in the meantime
@@ -102,7 +108,7 @@ class Place:
         self._scheduler = scheduler
 
     async def run(self, start: Callable[[], Job[T]], megapixels: float) -> T:
-        """Result of the job that `start` makes, in the worker's thread; raises what the job raises.
+        """Result of the job that `start` makes, in a worker's thread; raises what the job raises.
 
         Cancelling this drops the tiles that have not begun.
         """
@@ -119,12 +125,14 @@ class Place:
 
 
 class Scheduler:
-    """One worker thread and the queue before it.
+    """The workers and the queue before them.
 
     Args:
         tile_megapixels: that a tile of a large image has, about.
-        probe: makes the tiny job by which the worker tries itself.
-        on_restart: called when the worker survived what ends a thread.
+        threads: of arithmetic that the tiles at work have together, each at least one.
+        use_threads: called in a worker's thread, with how many its next tile is computed by.
+        probe: makes the tiny job by which a worker tries itself.
+        on_restart: called when a worker survived what ends a thread.
     """
 
     def __init__(
@@ -132,33 +140,44 @@ class Scheduler:
         *,
         queue_megapixels: float,
         tile_megapixels: float,
+        threads: int,
+        use_threads: Callable[[int], None],
         probe: Callable[[], Job[object]],
         on_restart: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queue_megapixels = queue_megapixels
         self.clock = clock
+        self._threads = threads
+        self._use_threads = use_threads
         self._probe = probe
         self._on_restart = on_restart
         self._closed = False
         self._places: set[Place] = set()
-        self._lock = threading.Condition()
-        self._lanes: Lanes[_Task] = Lanes(tile_megapixels)
         self._numbers = itertools.count()
-        self._stopping = False
-        self._worker = threading.Thread(target=self._work, name="model-worker", daemon=True)
+        self._workers = [
+            threading.Thread(target=self._work, args=(i,), name=f"model-worker-{i}", daemon=True)
+            for i in range(threads)
+        ]
         self._began_at = self.clock()
-        # Written by the worker alone; the rate is one megapixel a second until it is measured.
+        # Written behind the lock; the rate is one megapixel a second until it is measured.
+        self._lock = threading.Lock()
+        self._idle: list[threading.Condition] = []  # of the lock, a worker each; the last had work last
+        self._lanes: Lanes[_Task] = Lanes(tile_megapixels)
+        self._stopping = False
+        self._free_threads = threads
+        self._at_work_since = [math.inf] * threads  # each worker's present tile, or inf
         self._last_tile_at = -math.inf
         self._probe_at = -math.inf
         self._recent_megapixels = 1.0
-        self._recent_s = 1.0
+        self._recent_thread_s = float(threads)
 
     # The event loop's side
 
     def start(self) -> None:
-        """Start the worker, which tries itself at once."""
-        self._worker.start()
+        """Start the workers, one of which tries itself at once."""
+        for worker in self._workers:
+            worker.start()
 
     @contextmanager
     def admit(self, megapixels: float, seconds: float) -> Iterator[Place]:
@@ -178,7 +197,7 @@ class Scheduler:
             )
         wanted = self._admitted_megapixels + megapixels
         room = self._room_for(megapixels)
-        rate = self._recent_megapixels / self._recent_s
+        rate = self._threads * self._recent_megapixels / self._recent_thread_s
         if wanted > room:
             wait_s = max(1, math.ceil((wanted - room) / rate))
             raise Overloaded(
@@ -211,12 +230,12 @@ class Scheduler:
         return (1 - FOR_SMALL) * self.queue_megapixels
 
     def enqueue(self, task: _Task) -> None:
-        """Put a task among the waiting; Unavailable once the worker has stopped."""
+        """Put a task among the waiting; Unavailable once the workers were told to stop."""
         with self._lock:
             if self._stopping:
-                raise Unavailable("the worker is not running", retry_after_s=1)
+                raise Unavailable("the workers are not running", retry_after_s=1)
             self._lanes.put(task, task.place, task.megapixels)
-            self._lock.notify()
+            self._wake_one()
 
     def close(self) -> None:
         """Admit nobody any more; accepted requests go on. A signal handler may call this."""
@@ -228,65 +247,101 @@ class Scheduler:
         return self._closed
 
     def stop(self) -> None:
-        """End the worker after the tile that it is at; tasks that still wait fail with Unavailable."""
+        """End the workers after the tiles that they are at; tasks that still wait fail with Unavailable."""
         self.close()
         with self._lock:
             self._stopping = True
-            self._lock.notify()
-        self._worker.join(timeout=STALE_AFTER_S)  # a tile that takes longer than this never ends
+            left = self._lanes.clear()
+            while self._idle:
+                self._wake_one()
+        for task in left:
+            task.settle(error=Unavailable(STOPPED, retry_after_s=1))
+        give_up_at = time.monotonic() + STALE_AFTER_S  # a tile that takes longer than this never ends
+        for worker in self._workers:
+            worker.join(timeout=max(0.0, give_up_at - time.monotonic()))
 
     @property
     def is_running(self) -> bool:
-        """Whether the worker was started and has not ended."""
-        return self._worker.is_alive()
+        """Whether the workers were started and none has ended."""
+        return all(worker.is_alive() for worker in self._workers)
 
     @property
     def health(self) -> Health:
-        """Ready is: open, the worker lives, and a tile or a probe was finished in the last five seconds."""
+        """Ready is: open, all workers live, a tile or a probe was finished in the last five seconds, and
+        no worker has been at its tile for longer.
+        """
         now = self.clock()
         age_s = now - self._last_tile_at
+        at_work_s = max(0.0, now - min(self._at_work_since))
         fault = None
         if self._closed:
             fault = "the service is stopping"
         elif not self.is_running:
-            fault = "the worker is not running"
+            fault = "a worker is not running"
         elif age_s == math.inf:
-            fault = "the worker has finished no tile yet"
+            fault = "the workers have finished no tile yet"
         elif age_s > STALE_AFTER_S:
-            fault = f"the worker has finished no tile for {age_s:.1f} s"
-        is_stuck = now - max(self._last_tile_at, self._began_at) > STUCK_AFTER_S
+            fault = f"the workers have finished no tile for {age_s:.1f} s"
+        elif at_work_s > STALE_AFTER_S:
+            fault = f"a worker has been at its tile for {at_work_s:.1f} s"
+        silent_s = now - max(self._last_tile_at, self._began_at)
+        is_stuck = max(silent_s, at_work_s) > STUCK_AFTER_S
         return Health(fault, age_s, is_stuck, self._admitted_megapixels, len(self._places))
 
     @property
     def _admitted_megapixels(self) -> float:
         return math.fsum(place.megapixels for place in self._places)
 
-    # The worker's side
+    # The workers' side
 
-    def _work(self) -> None:
-        while not self._stopping:
+    def _work(self, worker: int) -> None:
+        awake = threading.Condition(self._lock)
+        while (turn := self._next_turn(worker, awake)) is not None:
+            task, threads = turn
             try:
-                if self.clock() >= self._probe_at:
+                self._use_threads(threads)
+                if task is None:
                     self._try_itself()
-                task = self._next_task()
-                if task is not None:
-                    self._run_a_tile(task)
-            except BaseException:  # not even an exit that some library calls ends the only worker
-                logger.exception("the worker died at its work; it begins anew")
+                else:
+                    self._run_a_tile(task, threads)
+            except BaseException:  # not even an exit that some library calls ends a worker
+                logger.exception("a worker died at its work; it begins anew")
                 self._on_restart()
-        with self._lock:
-            left = self._lanes.clear()
-        for task in left:
-            task.settle(error=Unavailable("the worker ended before the work was done", retry_after_s=1))
+            finally:
+                with self._lock:
+                    self._at_work_since[worker] = math.inf
+                    self._free_threads += threads
 
-    def _next_task(self) -> _Task | None:
-        """The task whose turn it is; None when the worker should try itself, or stop."""
+    def _next_turn(self, worker: int, awake: threading.Condition) -> tuple[_Task | None, int] | None:
+        """The task whose turn it is, or None for a probe, and its threads; None when it is time to stop."""
         with self._lock:
-            if not self._lanes and not self._stopping:
-                self._lock.wait(timeout=max(0.0, self._probe_at - self.clock()))
-            return self._lanes.take() if self._lanes else None
+            while not self._stopping:
+                probe_in_s = self._probe_at - self.clock()
+                if self._free_threads and (self._lanes or probe_in_s <= 0):
+                    return self._take_turn(worker, is_probe=probe_in_s <= 0)
+                self._idle.append(awake)
+                awake.wait(timeout=probe_in_s if self._free_threads else None)
+                if awake in self._idle:  # it was the time that woke it
+                    self._idle.remove(awake)
+        return None
 
-    def _run_a_tile(self, task: _Task) -> None:
+    def _wake_one(self) -> None:
+        """The worker that had work last: its threads and its memory are still warm."""
+        if self._idle:
+            self._idle.pop().notify()
+
+    def _take_turn(self, worker: int, *, is_probe: bool) -> tuple[_Task | None, int]:
+        threads = max(1, self._free_threads // max(1, len(self._lanes)))
+        self._free_threads -= threads
+        self._at_work_since[worker] = self.clock()
+        task = None if is_probe else self._lanes.take()
+        if is_probe:
+            self._probe_at = self.clock() + PROBE_AFTER_S  # also if it fails: not in a tight loop
+        if self._free_threads and self._lanes:
+            self._wake_one()
+        return task, threads
+
+    def _run_a_tile(self, task: _Task, threads: int) -> None:
         """One tile of a task, which is settled then or waits for its next turn."""
         began = self.clock()
         if not task.wanted:
@@ -306,19 +361,20 @@ class Scheduler:
         except BaseException:
             task.settle(error=Unavailable("the worker died at this work", retry_after_s=1))
             raise
-        self._note_finished_tile()
         seconds = self.clock() - began
         task.model_s += seconds
-        self._recent_megapixels = 0.95 * self._recent_megapixels + task.megapixels / job.num_tiles
-        self._recent_s = 0.95 * self._recent_s + seconds
+        with self._lock:
+            self._note_finished_tile()
+            self._recent_megapixels = 0.95 * self._recent_megapixels + task.megapixels / job.num_tiles
+            self._recent_thread_s = 0.95 * self._recent_thread_s + threads * seconds
+            if not finished and not self._stopping:
+                self._lanes.put(task, task.place, task.megapixels)
         if finished:
             task.settle(result)
-        else:
-            with self._lock:
-                self._lanes.put(task, task.place, task.megapixels)
+        elif self._stopping:
+            task.settle(error=Unavailable(STOPPED, retry_after_s=1))
 
     def _try_itself(self) -> None:
-        self._probe_at = self.clock() + PROBE_AFTER_S  # also if it fails: not in a tight loop
         try:
             probe = self._probe()
             for i in range(probe.num_tiles):
@@ -327,7 +383,8 @@ class Scheduler:
         except Exception:
             logger.exception("the idle probe failed")
         else:
-            self._note_finished_tile()
+            with self._lock:
+                self._note_finished_tile()
 
     def _note_finished_tile(self) -> None:
         self._last_tile_at = self.clock()

@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     device: str = "cpu"
     """Where the models compute: cpu, cuda or cuda:1, or auto: a GPU where there is one."""
     threads: int = Field(default_factory=usable_cpus, ge=1)
-    """Threads of a model's arithmetic, and processes that unpack images; the processors of the cgroup's quota
-    or the affinity unless told."""
+    """Threads of the models' arithmetic, which all tiles at work share, and processes that unpack images; the
+    processors of the cgroup's quota or the affinity unless told."""
     tile_pixels: int = Field(default=512, ge=64)
     """Side of the tiles that large images are worked in, about; requests take turns tile by tile."""
 

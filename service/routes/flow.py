@@ -50,7 +50,7 @@ class Service:
     atlases: Atlases = field(default_factory=Atlases)
 
     def start(self) -> None:
-        """Start processes and worker; OSError where one does not start. Where they run, nothing happens."""
+        """Start processes and workers; OSError where one does not start. Where they run, nothing happens."""
         if not self.scheduler.is_running:
             self.headers.start()
             self.unpackers.start()
@@ -113,7 +113,7 @@ class Flow:
                 self._timings_s |= {"queue": self._place.queue_s, "model": self._place.model_s}
 
     async def run(self, start: Callable[[], Job[T]], num_pixels: int) -> T:
-        """Result of a job of the model's worker."""
+        """Result of a job that the workers do."""
         assert self._place is not None, "run() is for the admitted"
         with tracing.span("model"):
             result = await self._place.run(start, _megapixels_of_work(num_pixels))

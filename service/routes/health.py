@@ -16,9 +16,9 @@ router = APIRouter(tags=["service"])
 
 @router.get("/livez", summary="Is it alive?", responses=problem_answers(Unavailable))
 async def livez(request: Request) -> Alive:
-    """200 unless the model's worker has been stuck for a minute, which nothing but a restart will cure."""
+    """200 unless a worker has been stuck for a minute, which nothing but a restart will cure."""
     if service_of(request).scheduler.health.is_stuck:
-        raise Unavailable("the worker has finished no tile for a minute; restart the service")
+        raise Unavailable("a worker has finished no tile for a minute; restart the service")
     return Alive()
 
 

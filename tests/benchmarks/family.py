@@ -32,6 +32,16 @@ def pss_bytes(pid: int) -> int:
     return total
 
 
+def processor_s(pid: int) -> dict[int, float]:
+    """How long each thread of a family has computed, by the number of the thread."""
+    seconds = {}
+    for member in family(pid):
+        with suppress(OSError):
+            for path in Path(f"/proc/{member}/task").iterdir():
+                seconds[int(path.name)] = int((path / "schedstat").read_text("ascii").split()[0]) / 1e9
+    return seconds
+
+
 class Held:
     """A family that is stopped but for its turns: an idle server costs no other contender anything."""
 

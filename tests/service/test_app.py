@@ -141,4 +141,4 @@ def test_answers_fit_their_documented_schemas(client, document, png, problem_of)
 
 def test_an_app_is_made_without_starting_anything(tokenizer):
     app = create_app(Settings(), [tokenizer])
-    assert app.state.service.scheduler.health.fault == "the worker is not running"
+    assert app.state.service.scheduler.health.fault == "a worker is not running"

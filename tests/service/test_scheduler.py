@@ -54,7 +54,8 @@ def make_scheduler():
     made = []
 
     def make(queue_megapixels=10, probe=Gated, **others):
-        scheduler = Scheduler(queue_megapixels=queue_megapixels, tile_megapixels=1.0, probe=probe, **others)
+        given = {"threads": 1, "use_threads": lambda threads: None, **others}
+        scheduler = Scheduler(queue_megapixels=queue_megapixels, tile_megapixels=1.0, probe=probe, **given)
         made.append(scheduler)
         scheduler.start()
         return scheduler
@@ -100,7 +101,7 @@ async def test_a_job_is_run_tile_by_tile_in_the_workers_thread_and_gives_its_res
     job = Job("a", num_tiles=3)
     assert await submit(make_scheduler(), job) == "a is done"
     assert job.log == ["a0", "a1", "a2"]
-    assert set(threads) == {"model-worker"}
+    assert set(threads) == {"model-worker-0"}
 
 
 async def test_several_large_requests_leave_the_last_of_the_queue_to_small_ones(make_scheduler):
@@ -320,7 +321,7 @@ async def test_work_that_would_not_be_done_in_time_is_refused(make_scheduler):
 async def test_not_ready_before_the_first_tile(make_scheduler):
     gate = threading.Semaphore(0)
     scheduler = make_scheduler(probe=lambda: Gated(gate=gate))
-    assert scheduler.health.fault == "the worker has finished no tile yet"
+    assert scheduler.health.fault == "the workers have finished no tile yet"
     gate.release()
     await until(lambda: scheduler.health.fault is None)
 
@@ -350,7 +351,7 @@ async def test_a_failing_probe_makes_the_service_unready_after_five_seconds(
     clock.now += STALE_AFTER_S
     assert scheduler.health.fault is None
     clock.now += 0.1
-    assert scheduler.health.fault == "the worker has finished no tile for 5.1 s"
+    assert scheduler.health.fault == "the workers have finished no tile for 5.1 s"
     await until(lambda: "the idle probe failed" in caplog.text)
     assert scheduler.health.fault is not None
     assert await submit(scheduler, Gated()) == "job is done"  # real work is as good as a probe
@@ -408,5 +409,152 @@ async def test_what_would_end_the_worker_costs_one_job(make_scheduler, caplog):
         await killed
     assert await waiting == "job is done"
     assert restarts == [1]
-    assert "the worker died at its work" in caplog.text
+    assert "a worker died at its work" in caplog.text
     assert scheduler.health.fault is None
+
+
+class Crew:
+    """Notes by how many threads each worker is computing, and the most that were at it together."""
+
+    def __init__(self):
+        self.told = threading.local()
+        self.lock = threading.Lock()
+        self.log, self.at_work, self.most = [], 0, 0
+
+    def use_threads(self, threads):
+        self.told.threads = threads
+
+    def job(self, name, num_tiles=1, gate=None):
+        crew = self
+
+        class Counted(Gated):
+            def run(self, i):
+                threads = crew.told.threads
+                with crew.lock:
+                    crew.at_work += threads
+                    crew.most = max(crew.most, crew.at_work)
+                    crew.log.append((f"{name}{i}", threads))
+                super().run(i)
+                with crew.lock:
+                    crew.at_work -= threads
+
+        return Counted(name, num_tiles, gate=gate)
+
+
+@pytest.fixture
+def crew():
+    return Crew()
+
+
+@pytest.fixture
+async def crew_of(make_scheduler, crew):
+    async def make(threads, **others):
+        scheduler = make_scheduler(threads=threads, use_threads=crew.use_threads, **others)
+        await until(lambda: scheduler.health.fault is None)
+        return scheduler
+
+    return make
+
+
+async def test_a_tile_that_is_alone_has_all_threads(crew_of, crew):
+    scheduler = await crew_of(4)
+    for name in "ab":
+        await submit(scheduler, crew.job(name, num_tiles=2))
+    assert crew.log == [("a0", 4), ("a1", 4), ("b0", 4), ("b1", 4)]
+
+
+async def test_tiles_that_wait_share_the_threads_as_they_come_free(crew_of, crew):
+    scheduler, gate = await crew_of(4), threading.Semaphore(0)
+    first = submit(scheduler, crew.job("first", gate=gate))
+    await until(lambda: crew.log)
+    tasks = [submit(scheduler, crew.job(name, gate=gate)) for name in "abc"]
+    await asyncio.sleep(0.02)
+    assert crew.log == [("first0", 4)]
+    gate.release()
+    await until(lambda: len(crew.log) == 4)  # the three at one time, behind one gate
+    assert sorted(crew.log[1:]) == [("a0", 1), ("b0", 1), ("c0", 2)]
+    late = submit(scheduler, crew.job("late", gate=gate))
+    gate.release(4)
+    await asyncio.gather(first, late, *tasks)
+    assert crew.most == 4
+
+
+async def test_more_tiles_than_threads_have_one_each(crew_of, crew):
+    scheduler, gate = await crew_of(2), threading.Semaphore(0)
+    first = submit(scheduler, crew.job("first", gate=gate))
+    await until(lambda: crew.log)
+    tasks = [submit(scheduler, crew.job(name)) for name in "abcdef"]
+    await asyncio.sleep(0.02)
+    gate.release()
+    await asyncio.gather(first, *tasks)
+    assert [threads for _, threads in crew.log[1:6]] == [1] * 5  # the last one may find both free
+    assert crew.most == 2
+
+
+async def test_the_tiles_of_one_job_are_never_at_work_together(crew_of, crew):
+    scheduler = await crew_of(3, queue_megapixels=16)
+    large = submit(scheduler, crew.job("L", num_tiles=40), megapixels=8)
+    await asyncio.gather(large, *(submit(scheduler, crew.job("s"), megapixels=0.1) for _ in range(60)))
+    tiles = [name for name, _ in crew.log if name.startswith("L")]
+    assert tiles == [f"L{i}" for i in range(40)]
+    assert len(crew.log) == 100
+    assert crew.most <= 3
+
+
+async def test_every_thread_counts_in_the_measured_rate(crew_of):
+    scheduler = await crew_of(2, queue_megapixels=10, clock=(clock := Clock()))
+
+    class TwoSecondsAMegapixel(Gated):  # by both threads
+        def run(self, i):
+            clock.now += 2.0
+
+    for _ in range(200):
+        await submit(scheduler, TwoSecondsAMegapixel(), megapixels=1, seconds=1e9)
+    with scheduler.admit(10, 60), pytest.raises(Overloaded) as refused, scheduler.admit(2, 60):
+        pass
+    assert refused.value.headers["Retry-After"] == "4"
+
+
+async def test_one_stuck_worker_of_two_makes_the_service_unready_while_the_other_goes_on(crew_of, crew):
+    scheduler, gate = await crew_of(2, clock=(clock := Clock())), threading.Semaphore(0)
+    first = submit(scheduler, crew.job("first", gate=gate))
+    await until(lambda: crew.log)
+    stuck_gate = threading.Semaphore(0)
+    stuck = submit(scheduler, crew.job("stuck", gate=stuck_gate), seconds=1e9)
+    beside = submit(scheduler, crew.job("beside"))
+    await asyncio.sleep(0.01)
+    gate.release()
+    await asyncio.gather(first, beside)
+    clock.now += STALE_AFTER_S + 1
+    assert await submit(scheduler, crew.job("next")) == "next is done"
+    assert scheduler.health.last_tile_age_s == 0
+    assert scheduler.health.fault == "a worker has been at its tile for 6.0 s"
+    assert not scheduler.health.is_stuck
+    clock.now += STUCK_AFTER_S
+    assert await submit(scheduler, crew.job("next"), seconds=1e9) == "next is done"
+    assert scheduler.health.is_stuck
+    stuck_gate.release()
+    await stuck
+    await until(lambda: not scheduler.health.is_stuck)
+
+
+async def test_stop_waits_for_all_tiles_at_work_and_fails_the_rest(crew_of, crew):
+    scheduler, gate = await crew_of(2), threading.Semaphore(0)
+    first = submit(scheduler, crew.job("first", gate=gate))
+    await until(lambda: crew.log)
+    tasks = [
+        submit(scheduler, crew.job(name, num_tiles, gate))
+        for name, num_tiles in [("a", 1), ("b", 2), ("c", 1)]
+    ]
+    await asyncio.sleep(0.01)
+    gate.release()
+    await until(lambda: len(crew.log) == 3)
+    stopping = asyncio.create_task(asyncio.to_thread(scheduler.stop))
+    with pytest.raises(Unavailable):
+        await tasks[2]
+    gate.release(2)
+    await stopping
+    assert (await first, await tasks[0]) == ("first is done", "a is done")
+    with pytest.raises(Unavailable):
+        await tasks[1]
+    assert not scheduler.is_running

@@ -3,6 +3,7 @@
 Shapes: N latents, K codebook size.
 """
 
+import tracemalloc
 from collections import Counter
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from vqvae.tokenizer import Tokenizer
 OF_PIECE = {
     Conv: "convolution",
     ReLU: "relu",
-    ResidualBlock: "add",
+    ResidualBlock: "add_",
     Shuffle: "pixel_shuffle",
     Unshuffle: "pixel_unshuffle",
 }
@@ -76,7 +77,12 @@ def test_a_network_runs_its_pieces_and_nothing_else_and_all_lies_channels_last(t
     given = given.contiguous(memory_format=torch.channels_last)
     with Operations() as operations:
         network(given)
-    pieces = Counter(OF_PIECE[type(piece)] for piece in network.modules() if type(piece) in OF_PIECE)
+    pieces = Counter(
+        OF_PIECE[type(piece)] + "_" * getattr(piece, "inplace", False)
+        for piece in network.modules()
+        if type(piece) in OF_PIECE
+    )
+    assert pieces["relu_"] >= pieces["add_"] > 0  # one in every block
     assert Counter(each.name for each in operations.ran) == pieces
     assert all(each.channels_last for each in operations.ran)
 
@@ -89,6 +95,29 @@ def test_pixels_are_copied_once_on_their_way_in_and_once_on_their_way_out(tokeni
     with Operations() as operations:
         tokenizer.decode_rgb8(grid)
     assert operations.copies(num_latents) == [("_to_copy", (1, 64, 96, 3))]  # to uint8
+
+
+def test_the_planes_of_a_tall_image_are_never_whole_at_full_size(tokenizer):
+    z_q = tokenizer.lookup(torch.zeros(1, 40, 8, dtype=torch.int64))
+    with Operations() as operations:
+        x_hat = tokenizer.decode_latents(z_q)
+    assert x_hat.shape == (1, 3, 320, 64)
+    full_size = [each.shape for each in operations.ran if each.shape[-2:] == (320, 64)]
+    assert full_size == [x_hat.shape]  # it alone, empty at first
+    written = [each.shape for each in operations.ran if each.name == "copy_"]
+    assert sum(shape.numel() for shape in written) == x_hat.numel()
+
+
+def test_an_image_is_not_copied_to_be_worked_in_tiles(weights):
+    tokenizer = Tokenizer.load(weights / "tiny", tile_size=64)
+    rgb = np.zeros((1501, 1003, 3), np.uint8)
+    tracemalloc.start()
+    job = tokenizer.encoding(rgb)
+    job.run(0)
+    job.run(job.num_tiles - 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < rgb.nbytes / 4
 
 
 def test_latents_in_the_networks_layout_are_rows_without_a_copy(tokenizer, rgb):

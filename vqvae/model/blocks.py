@@ -83,7 +83,7 @@ class Shuffle(nn.PixelShuffle):
 
 
 class ReLU(nn.ReLU):
-    """Per-position rectifier."""
+    """Per-position rectifier; in place where nobody else has its input."""
 
     def reads(self, outputs: Span) -> Span:
         """The same positions."""
@@ -120,7 +120,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, norm: Norm = "none") -> None:
         super().__init__()
-        self.branch = Chain(ReLU(), Conv(channels, channels, 3), ReLU(), Conv(channels, channels, 3))
+        self.branch = Chain(
+            ReLU(), Conv(channels, channels, 3), ReLU(inplace=True), Conv(channels, channels, 3)
+        )
         if norm == "position":
             self.branch.insert(0, PositionNorm(channels, eps=1e-6))
         last = cast(Conv, self.branch[-1])
@@ -129,7 +131,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return x + cast(Tensor, self.branch(x))
+        y = cast(Tensor, self.branch(x))
+        return x + y if self.training else y.add_(x)
 
     def reads(self, outputs: Span) -> Span:
         """What the branch reads, which holds the outputs' own positions."""

@@ -6,11 +6,14 @@ Shapes: B batch, H W image height and width, f downsample factor, h = H/f, w = W
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from vqvae.config import require
 from vqvae.model.blocks import Chain, Conv, ReLU, Span, stage, up
 from vqvae.model.encoder import PyramidConfig
+
+BAND = 16  # rows of patches at a time: what the head makes of them stays in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,32 @@ class Decoder(nn.Module):
         for (coarser, finer), num_blocks in zip(pairwise(widths), blocks[1:], strict=True):
             self.layers.extend([*up(coarser, finer, 2), *stage(finer, num_blocks, config.norm)])
         self.head = Chain(
-            ReLU(), *up(widths[-1], config.full_width, config.patch), ReLU(), Conv(config.full_width, 3, 3)
+            ReLU(),
+            *up(widths[-1], config.full_width, config.patch),
+            ReLU(inplace=True),
+            Conv(config.full_width, 3, 3),
         )
 
     def forward(self, z_q: Tensor) -> Tensor:
         """(B, D, h, w) -> (B, 3, H, W)."""
-        x_hat: Tensor = self.head(self.layers(self.stem(z_q)))
+        x = self.layers(self.stem(z_q))
+        is_tall = x.shape[2] > BAND and self.stem.padding_mode == "zeros"  # a closed plane has no first row
+        if is_tall and x.device.type == "cpu" and not self.training and not torch.compiler.is_exporting():
+            return self._head_in_bands(x)
+        x_hat: Tensor = self.head(x)
+        return x_hat
+
+    def _head_in_bands(self, x: Tensor) -> Tensor:
+        """The head, whose planes at full size are the largest of all, a few rows at a time."""
+        patch, (batch, _, height, width) = self.config.patch, x.shape
+        shape = (batch, 3, height * patch, width * patch)
+        x_hat = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        for start in range(0, height, BAND):
+            rows = Span(start * patch, min(start + BAND, height) * patch)
+            first, last = self.head.reads(rows)
+            first, last = max(0, first), min(height, last)
+            band = self.head(x[:, :, first:last])
+            x_hat[:, :, slice(*rows)] = band[:, :, rows.start - first * patch : rows.stop - first * patch]
         return x_hat
 
     def reads(self, outputs: Span) -> Span:

@@ -31,7 +31,7 @@ logger = logging.getLogger("benchmarks")
 MODEL = "photo-f8"
 MB = 1e6
 MEMORY_GOAL = Goal("at most", 700)  # MB above idle
-FLAT_GOAL = Goal("at most", 1.25)  # the halos of tiles add a fifth to encoding
+FLAT_GOAL = Goal("at most", 1.25)  # the halos of tiles add a fifth
 PATTERN_SIDE = 1024
 WARM_SIDE = 256
 

@@ -126,7 +126,7 @@ def test_a_replica_whose_model_does_not_work_is_replaced(cluster, model):
     serve.run(impatient.bind(), name="sick", route_prefix="/sick")
 
     def end_the_worker(_):
-        (worker,) = [thread for thread in threading.enumerate() if thread.name == "model-worker"]
+        (worker,) = [thread for thread in threading.enumerate() if thread.name == "model-worker-0"]
         worker._target.__self__.stop()  # the scheduler's own way to end it
 
     ((sick, replica),) = replicas("sick").items()

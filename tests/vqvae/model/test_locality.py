@@ -149,3 +149,13 @@ def test_shifting_code_vectors_shifts_the_image_by_f(decoder):
     inside = x_hat[:, :, halo * f : -halo * f, halo * f : -(halo + 1) * f]
     assert inside.numel()
     assert torch.equal(shifted[:, :, halo * f : -halo * f, (halo + 1) * f : -halo * f], inside)
+
+
+@pytest.mark.parametrize("cells", [(7, 3), (8, 2), (9, 3), (41, 2)])
+@torch.no_grad()
+def test_the_decoders_head_makes_the_same_of_a_few_rows_at_a_time(decoder, cells):
+    z_q = noise(2, DIM, *cells)
+    at_once = decoder.head(decoder.layers(decoder.stem(z_q)))
+    assert torch.equal(decoder(z_q), at_once)
+    with torch.enable_grad():
+        assert torch.equal(decoder(z_q.requires_grad_()), at_once)

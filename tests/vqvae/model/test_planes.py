@@ -37,6 +37,15 @@ def test_one_cell_of_a_closed_plane_is_the_middle_of_a_large_image(model, traini
     assert small.x_hat.std((2, 3)).min() > 1e-3  # there is a pattern to unlearn
 
 
+@torch.no_grad()
+def test_on_a_closed_plane_of_any_height_what_is_shifted_comes_back_shifted(model):
+    z_q = torch.randn(1, 8, 20, 3, generator=torch.Generator().manual_seed(2))
+    decoder = model.eval().decoder
+    with closed_plane(decoder):
+        x_hat, shifted = decoder(z_q), decoder(z_q.roll(7, 2))
+    torch.testing.assert_close(shifted, x_hat.roll(7 * 8, 2))
+
+
 def test_afterwards_the_plane_is_open_again(model):
     with pytest.raises(ZeroDivisionError), closed_plane(model):
         raise ZeroDivisionError
